@@ -47,7 +47,7 @@ Transport = Literal["udp", "tcp", "tls", "ethernet"]
 """How bytes travel. ``tls`` is a TCP stream inside TLS; ``ethernet`` has no IP."""
 
 
-class Malformed(Exception):
+class Malformed(Exception):  # noqa: N818 - the word of the dissector contract
     """Bytes that are this protocol's and are broken at `offset` (bytes from the start)."""
 
     def __init__(self, what: str, offset: int = 0) -> None:
@@ -110,7 +110,7 @@ Follow = Callable[[Ask, bytes], tuple[Ask, ...]]
 """What to ask next on the same host, after ``ask`` was answered with these bytes."""
 
 
-def _no_follow(ask: Ask, reply: bytes) -> tuple[Ask, ...]:
+def _no_follow(_ask: Ask, _reply: bytes) -> tuple[Ask, ...]:
     return ()
 
 

@@ -63,9 +63,7 @@ DEVICE_CLASSES: Final[tuple[DeviceClass, ...]] = (
     "unknown",
 )
 
-Claim = Literal[
-    "manufacturer", "brand", "device_class", "model", "firmware", "serial", "mac", "hostname"
-]
+Claim = Literal["manufacturer", "brand", "device_class", "model", "firmware", "serial", "mac", "hostname"]
 CLAIMS: Final[tuple[Claim, ...]] = (
     "manufacturer",
     "brand",

@@ -1,0 +1,1 @@
+"""The agent: everything that touches the network."""
