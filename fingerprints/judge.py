@@ -71,11 +71,11 @@ class Score:
 class Judge:
     """Judges devices against one `Knowledge` and one OUI registry; holds no state between devices."""
 
-    def __init__(self, matchers: Matchers, registry: Registry | None = None, sharpness: float = 1.0) -> None:
+    def __init__(self, matchers: Matchers, registry: Registry | None = None) -> None:
         self.matchers = matchers
         self.knowledge: Knowledge = matchers.knowledge
         self.registry = registry
-        self.sharpness = sharpness
+        self.sharpness = matchers.knowledge.sharpness
 
     def judge(self, facts: Iterable[Fact]) -> Verdict:
         """The verdict on one device of which `facts` were said, in any order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -57,6 +58,20 @@ class Matchers:
         self._by_field: dict[str, list[tuple[Rule, _Test]]] = {}
         for rule in knowledge.rules:
             self._by_field.setdefault(rule.field, []).append((rule, captures(rule)))
+        self._remember()
+
+    def reweighted(self, weights: Mapping[str, float]) -> Matchers:
+        """The same rules with other weights by rule id, the compiled tests shared."""
+        other = object.__new__(Matchers)
+        other.knowledge = self.knowledge
+        other._by_field = {
+            field: [(replace(rule, weight=weights.get(rule.id, rule.weight)), test) for rule, test in rules]
+            for field, rules in self._by_field.items()
+        }
+        other._remember()
+        return other
+
+    def _remember(self) -> None:
         self._match = lru_cache(maxsize=_CACHE)(self._match_text)
 
     def match(self, fact: Fact) -> tuple[Evidence, ...]:

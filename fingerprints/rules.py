@@ -19,6 +19,7 @@ from fingerprints.model import CLAIMS, DEVICE_CLASSES, DeviceClass
 
 __all__ = [
     "CLASS_WEIGHTS",
+    "HERE",
     "Brand",
     "Example",
     "Field",
@@ -149,12 +150,17 @@ class Manufacturer:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Everything the files say, ready to match against; `version` is what reports print."""
+    """Everything the files say, ready to match against.
+
+    `version` is a digest of the files, printed in every report; `sharpness` scales scores
+    so that the confidence is calibrated.
+    """
 
     version: str
     fields: Mapping[str, Field]
     manufacturers: Mapping[str, Manufacturer]
     rules: tuple[Rule, ...]
+    sharpness: float = 1.0
     brands: Mapping[str, tuple[Brand, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -178,7 +184,7 @@ def load_knowledge(folder: Path | None = None) -> Knowledge:
     """
     folder = folder or HERE
     fields = _load_fields(folder / "fields.toml")
-    weights = _load_weights(folder / "weights.toml")
+    weights, sharpness = _load_weights(folder / "weights.toml")
     manufacturers: dict[str, Manufacturer] = {}
     rules: list[Rule] = []
     paths = [folder / "common.toml", folder / "neighbours.toml"]
@@ -192,7 +198,7 @@ def load_knowledge(folder: Path | None = None) -> Knowledge:
             manufacturers[maker.name] = maker
         rules += _rules(path, document, lines, fields, weights, maker)
     names, brands = _index(manufacturers)
-    knowledge = Knowledge(_version(paths), fields, manufacturers, tuple(rules), brands, names)
+    knowledge = Knowledge(_version(paths), fields, manufacturers, tuple(rules), sharpness, brands, names)
     _check_whole(knowledge)
     return knowledge
 
@@ -239,17 +245,20 @@ def _load_fields(path: Path) -> dict[str, Field]:
     return fields
 
 
-def _load_weights(path: Path) -> dict[str, float]:
+def _load_weights(path: Path) -> tuple[dict[str, float], float]:
+    """The fitted weight of each rule with the judge's sharpness, as ``bench/fit.py`` wrote them."""
     if not path.exists():
-        return {}
+        return {}, 1.0
     document, _ = _read(path)
-    rules = document.get("rule", {})
     weights = {}
-    for rule, entry in rules.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("weight"), int | float):
-            raise RuleError(path, 0, rule, "a fitted weight is a table with a number `weight`")
-        weights[rule] = float(entry["weight"])
-    return weights
+    for table in ("rule", "override"):
+        for rule, entry in document.get(table, {}).items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("weight"), int | float):
+                raise RuleError(path, 0, rule, "a weight is a table with a number `weight`")
+            if table == "override" and not entry.get("reason"):
+                raise RuleError(path, 0, rule, "an override needs a `reason`")
+            weights[rule] = float(entry["weight"])
+    return weights, float(document.get("judge", {}).get("sharpness", 1.0))
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
