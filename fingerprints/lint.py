@@ -101,10 +101,19 @@ def super_linear(pattern: str) -> str | None:
     unanchored search. It errs on the strict side: a refused regex can always be bounded.
     """
     parsed = sre_parser.parse(pattern)
-    why = _nested(parsed, inside=False) or _adjacent(list(parsed))
-    if why is None and list(parsed) and _is_unbounded(parsed[0]):
+    items = _flat(parsed)
+    why = _nested(parsed, inside=False) or _adjacent(items)
+    if why is None and items and _is_unbounded(items[0]):
         why = "an unanchored search begins with an unbounded repeat"
     return why
+
+
+def _flat(items: Any) -> list[Any]:
+    """The items in a row, groups opened: a group changes nothing of what may follow what."""
+    flat = []
+    for item in items:
+        flat += _flat(item[1][3]) if item[0] is sre.SUBPATTERN else [item]
+    return flat
 
 
 def _is_unbounded(item: Any) -> bool:
@@ -141,7 +150,7 @@ def _adjacent(items: list[Any]) -> str | None:
     open_sets: list[frozenset[int]] = []
     for item in items:
         for child in _children(item):
-            why = _adjacent(list(child))
+            why = _adjacent(_flat(child))
             if why:
                 return why
         letters = _letters(item)
