@@ -1,0 +1,133 @@
+"""Reports survive being written and read; anything else is refused by name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from types import MappingProxyType
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fingerprints.codec import (
+    SCHEMA,
+    CodecError,
+    device_to_json,
+    dumps,
+    report_from_json,
+    report_to_json,
+    schema,
+)
+from fingerprints.model import (
+    Conflict,
+    Device,
+    Evidence,
+    Finding,
+    PolicyMatch,
+    Problem,
+    Report,
+    Verdict,
+)
+
+EVIDENCE = Evidence(
+    rule="hikvision.http.server",
+    family="http",
+    field="http.server",
+    text="App-webs/",
+    claims=MappingProxyType({"manufacturer": "Hikvision"}),
+    weight=6.125,
+    proof=True,
+)
+DEVICE = Device(
+    id="28:57:be:00:00:01",
+    verdict=Verdict(
+        "Hikvision", "Annke", "camera", "DS-1", "V5", "S1", "28:57:be:00:00:01", 0.998, "confirmed",
+        (EVIDENCE,), (Conflict("manufacturer", "Hikvision", "Axis", ("axis.x",)),), ("a note",),
+    ),
+    finding=Finding("flagged", (PolicyMatch("uk", "Hikvision", "read", "2022-11-24"),)),
+    addresses=("192.0.2.7",),
+    macs=("28:57:be:00:00:01",),
+    hostnames=("cam",),
+    ports=(80, 554),
+    vlans=(20,),
+    first_seen=1_700_000_000.0,
+    last_seen=1_700_000_060.0,
+    site="School",
+    problems=(Problem("192.0.2.7", "what"),),
+)  # fmt: skip
+REPORT = Report(
+    (DEVICE,), {"incomplete": False, "hosts": 1}, (Problem("x.pcap@12", "cut"),), {"tool": "camcensus"}
+)
+
+
+def test_there_and_back() -> None:
+    """What is written is read back the same, through JSON text."""
+    document = json.loads(dumps(report_to_json(REPORT)))
+    again = report_from_json(document)
+    assert report_to_json(again) == document
+    assert again.devices[0].verdict == Verdict(
+        **{**_fields(DEVICE.verdict), "notes": ("a note",)},
+    )
+
+
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    return {name: getattr(verdict, name) for name in Verdict.__slots__}
+
+
+def test_reports_fit_their_schema() -> None:
+    """The shipped JSON Schema accepts what the codec writes, and only the known number."""
+    document = json.loads(dumps(report_to_json(REPORT)))
+    jsonschema.validate(document, schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "schema": SCHEMA + 1}, schema())
+
+
+def test_a_device_is_the_identify_contract() -> None:
+    """The keys that other programs rely on are there under their names."""
+    row = device_to_json(DEVICE)
+    assert row["finding"] == "flagged"
+    assert row["policies"] == ["uk"]
+    assert row["first_seen"] == "2023-11-14T22:13:20Z"
+    assert row["evidence"][0]["weight"] == 6.125
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": 99}, "schema 99"),
+        ({"devices": {}}, "report.devices is not a list"),
+        ({"devices": [7]}, "devices[0] is not"),
+        ({"devices": [{"confidence": 2}]}, "devices[0].confidence"),
+        ({"devices": [{"level": "sure"}]}, "devices[0].level"),
+        ({"devices": [{"ports": ["80"]}]}, "devices[0].ports"),
+        ({"devices": [{"evidence": [{"claims": []}]}]}, "devices[0].evidence"),
+        ({"coverage": []}, "coverage and run"),
+    ],
+)
+def test_wrong_reports_are_refused(change: dict[str, Any], says: str) -> None:
+    """Each wrong place is named."""
+    with pytest.raises(CodecError) as caught:
+        report_from_json({"schema": SCHEMA, "devices": [], **change})
+    assert says in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "ports", "level", "evidence", "claims", "confidence"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["devices", "coverage", "problems", "run"]), JSON))
+def test_only_codec_errors_escape(document: dict[str, Any]) -> None:
+    """Whatever the file holds, it is read or refused with the one error."""
+    with contextlib.suppress(CodecError):
+        report_from_json({"schema": SCHEMA, **document})
