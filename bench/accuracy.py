@@ -14,13 +14,12 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.corpus import FLAGGED_MAKERS, Labelled, read_corpus
-from bench.fitting import fit, recognise
+from bench.fitting import Seen, fit, recognise
 from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
 from fingerprints.model import Finding, Verdict
@@ -56,26 +55,30 @@ class Judged:
 
 
 def judge_corpus(path: Path, train: Path | None, knowledge: Knowledge) -> list[Judged]:
-    """Judge every line, each group with weights that never saw it."""
+    """Judge every line of a corpus, each group with weights that never saw it."""
     registry = Registry.packaged()
-    matchers = Matchers(knowledge)
-    shipped = Judge(matchers, registry)
-    policies = load_policies(knowledge)
     samples = read_corpus(path, knowledge)
-    seen = recognise(shipped, read_corpus(train, knowledge)) if train else []
-    by_group: dict[str, list[Labelled]] = defaultdict(list)
+    judge = Judge(Matchers(knowledge), registry)
+    seen = recognise(judge, read_corpus(train, knowledge)) if train else []
+    return judge_samples(samples, seen, knowledge, registry)
+
+
+def judge_samples(
+    samples: Sequence[Labelled], seen: Seen, knowledge: Knowledge, registry: Registry
+) -> list[Judged]:
+    """Judge `samples`, each group with weights fitted on `seen` without that group."""
+    matchers = Matchers(knowledge)
+    policies = load_policies(knowledge)
+    judges: dict[str, Judge] = {}
+    judged = []
     for sample in samples:
-        by_group[sample.group].append(sample)
-    judged = {}
-    for group, members in by_group.items():
-        judge = shipped
-        if seen:
-            judge = Judge(matchers.reweighted(fit(knowledge, seen, leave_out=group)), registry)
-        for sample in members:
-            verdict = judge.judge(sample.facts)
-            finding = apply_policies(verdict, policies, knowledge, date(2026, 1, 1))
-            judged[sample.id] = Judged(sample, verdict, finding)
-    return [judged[sample.id] for sample in samples]
+        judge = judges.get(sample.group)
+        if judge is None:
+            weights = fit(knowledge, seen, leave_out=sample.group) if seen else {}
+            judge = judges[sample.group] = Judge(matchers.reweighted(weights), registry)
+        verdict = judge.judge(sample.facts)
+        judged.append(Judged(sample, verdict, apply_policies(verdict, policies, knowledge)))
+    return judged
 
 
 def share(rows: Sequence[Judged], good: int) -> float | None:
@@ -197,9 +200,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     parser.add_argument("--misses", action="store_true", help="list every device that is judged wrong")
     args = parser.parse_args(argv)
-    knowledge = load_knowledge()
+    knowledge = load_knowledge(fitted=False)
     beside = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "train.jsonl"
     train = args.fit or (beside if beside.exists() else None)
+    if train is None:
+        knowledge = load_knowledge()
     rows = judge_corpus(args.corpus, train, knowledge)
     result = figures(rows, knowledge)
     if args.json:

@@ -18,7 +18,7 @@ from fingerprints.judge import PRIOR, Judge
 from fingerprints.model import Evidence
 from fingerprints.rules import EXPERIMENTAL_LIMIT, Knowledge
 
-__all__ = ["STRENGTH", "Seen", "fit", "recognise"]
+__all__ = ["STRENGTH", "Seen", "fit", "recognise", "sightings"]
 
 STRENGTH = 4.0
 _LIMITS = (0.0, 9.0)
@@ -33,14 +33,7 @@ def recognise(judge: Judge, samples: Iterable[Labelled]) -> Seen:
 
 def fit(knowledge: Knowledge, seen: Seen, leave_out: str | None = None) -> dict[str, float]:
     """The weight of each rule that speaks for a maker, fitted on all groups but one."""
-    hits: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-    for sample, evidence in seen:
-        if sample.group == leave_out:
-            continue
-        for item in {row.rule: row for row in evidence}.values():
-            makers = _spoken_for(knowledge, item)
-            if makers:
-                hits[item.rule][sample.group][sample.truth.manufacturer not in makers] += 1
+    hits = _hits(knowledge, seen, leave_out)
     weights = {}
     for rule in knowledge.rules:
         groups = hits.get(rule.id)
@@ -53,6 +46,27 @@ def fit(knowledge: Knowledge, seen: Seen, leave_out: str | None = None) -> dict[
         limit = EXPERIMENTAL_LIMIT if rule.status == "experimental" else _LIMITS[1]
         weights[rule.id] = round(min(max(weight, _LIMITS[0]), limit), 3)
     return weights
+
+
+def sightings(knowledge: Knowledge, seen: Seen) -> dict[str, tuple[int, int, int]]:
+    """How often each rule saw the maker it speaks for, another one, and in how many source groups."""
+    return {
+        rule: (sum(good for good, _ in groups.values()), sum(bad for _, bad in groups.values()), len(groups))
+        for rule, groups in _hits(knowledge, seen, None).items()
+    }
+
+
+def _hits(knowledge: Knowledge, seen: Seen, leave_out: str | None) -> dict[str, dict[str, list[int]]]:
+    """By rule and group: how often it spoke for the true maker, and how often for another."""
+    hits: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for sample, evidence in seen:
+        if sample.group == leave_out:
+            continue
+        for item in {row.rule: row for row in evidence}.values():
+            makers = _spoken_for(knowledge, item)
+            if makers:
+                hits[item.rule][sample.group][sample.truth.manufacturer not in makers] += 1
+    return hits
 
 
 def _discounted(groups: Iterable[Sequence[int]]) -> tuple[float, float]:

@@ -1,4 +1,9 @@
-"""Recognises Facts as Evidence by trying every rule of a Fact's field on its text.
+"""Recognises Facts as Evidence by trying the rules of a Fact's field on its text.
+
+All rules of a field are looked for in one pass: each has a literal that its text must hold,
+an Aho-Corasick automaton finds which literals occur, and only those rules are tried in full.
+Where the automaton's wheel is missing each literal is looked for by itself, with the same
+answers. Verdicts on equal texts are remembered: a network repeats itself.
 
 Texts are matched as they were said, cut at `MATCH_LENGTH` characters because Python's
 regular expressions are not linear-time in general; rules are linted to be (`lint.py`).
@@ -11,22 +16,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from fingerprints.model import Evidence, Fact
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["MATCH_LENGTH", "Matchers", "captures"]
+__all__ = ["MATCH_LENGTH", "Matchers", "automaton_available", "captures", "required_literal"]
 
 MATCH_LENGTH: Final = 8192
 _CACHE: Final = 16_384
 _SHOWN: Final = 300
 _GENERIC: Final = frozenset({"", "-", "none", "null", "unknown", "n/a", "na", "0", "default"})
+_SHORTEST: Final = 2
 
-_Test = Callable[[str], Mapping[str, str] | None]
+Test = Callable[[str], Mapping[str, str] | None]
+Finder = Callable[[str], Iterable[int]]
 
 
-def captures(rule: Rule) -> _Test:
+def fold(text: str) -> str:
+    """`text` so that whatever matches it in any case holds the folded literal, too."""
+    return text.casefold().replace("\u0131", "i")
+
+
+def captures(rule: Rule) -> Test:
     """A function from a text to the captures of `rule` in it, or None where it does not match."""
     if rule.matcher == "regex":
         patterns = [re.compile(text) for text in rule.patterns]
@@ -34,12 +46,12 @@ def captures(rule: Rule) -> _Test:
     wanted = rule.patterns if rule.case else tuple(text.casefold() for text in rule.patterns)
     if rule.field == "mac":
         wanted = tuple(text.lower().replace("-", ":") for text in rule.patterns)
-    fold = (lambda text: text) if rule.case else str.casefold
+    cased: Callable[[str], str] = (lambda text: text) if rule.case else str.casefold
     if rule.matcher in {"exact", "number"}:
-        return lambda text: {} if fold(text).strip() in wanted else None
+        return lambda text: {} if cased(text).strip() in wanted else None
     if rule.matcher == "prefix":
-        return lambda text: {} if fold(text).startswith(wanted) else None
-    return lambda text: {} if any(part in fold(text) for part in wanted) else None
+        return lambda text: {} if cased(text).startswith(wanted) else None
+    return lambda text: {} if any(part in cased(text) for part in wanted) else None
 
 
 def _search(patterns: Iterable[re.Pattern[str]], text: str) -> Mapping[str, str] | None:
@@ -50,29 +62,120 @@ def _search(patterns: Iterable[re.Pattern[str]], text: str) -> Mapping[str, str]
     return None
 
 
-class Matchers:
-    """All rules of a `Knowledge`, grouped by field and ready to try; safe to share."""
+def required_literal(pattern: str) -> str:
+    """The longest folded run of characters that every match of the regex `pattern` must hold."""
+    from re import _parser as parser  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    runs: list[str] = []
+    _runs(parser.parse(pattern), runs)
+    return max(runs, key=len, default="")
+
+
+def _runs(items: Iterable[Any], runs: list[str]) -> None:
+    from re import _constants as sre  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
+
+    run = ""
+    for operator, argument in items:
+        if operator is sre.LITERAL:
+            run += fold(chr(argument))
+            continue
+        if operator is sre.AT:
+            continue
+        runs.append(run)
+        run = ""
+        if operator is sre.SUBPATTERN:
+            _runs(argument[3], runs)
+        elif operator in {sre.MAX_REPEAT, sre.MIN_REPEAT} and argument[0] >= 1:
+            _runs(argument[2], runs)
+    runs.append(run)
+
+
+def _literals(rule: Rule) -> tuple[str, ...]:
+    """Folded literals of which one must be in any text that `rule` matches; empty: try it always."""
+    if rule.field == "mac" or rule.matcher == "number":
+        return ()
+    if rule.matcher == "regex":
+        found = tuple(required_literal(pattern) for pattern in rule.patterns)
+    else:
+        found = tuple(fold(text).strip() for text in rule.patterns)
+    return found if all(len(text) >= _SHORTEST for text in found) else ()
+
+
+def automaton_available() -> bool:
+    """Whether the Aho-Corasick wheel is installed."""
+    try:
+        import ahocorasick_rs  # noqa: F401, PLC0415 - an accelerator, not a need
+    except ImportError:
+        return False
+    return True
+
+
+def _finder(literals: list[str], *, automaton: bool) -> Finder:
+    """A function from a folded text to the indexes of the literals in it."""
+    if automaton and literals:
+        import ahocorasick_rs  # noqa: PLC0415 - an accelerator, not a need
+
+        machine = ahocorasick_rs.AhoCorasick(literals)
+        return lambda text: {found[0] for found in machine.find_matches_as_indexes(text, overlapping=True)}
+    return lambda text: [at for at, literal in enumerate(literals) if literal in text]
+
+
+class _FieldRules:
+    """The rules of one field, made ready when the field is first met."""
+
+    __slots__ = ("_always", "_finder", "_owners", "_tests", "rules")
+
+    def __init__(self, rules: list[Rule], *, automaton: bool) -> None:
+        self.rules = rules
+        self._tests: list[Test | None] = [None] * len(rules)
+        self._always: list[int] = []
+        literals: dict[str, list[int]] = {}
+        for at, rule in enumerate(rules):
+            needed = _literals(rule)
+            if not needed:
+                self._always.append(at)
+            for literal in needed:
+                literals.setdefault(literal, []).append(at)
+        self._owners = list(literals.values())
+        self._finder = _finder(list(literals), automaton=automaton)
+
+    def matches(self, text: str) -> Iterable[tuple[Rule, Mapping[str, str]]]:
+        """Every rule that matches with its captures, in file order."""
+        candidates = set(self._always)
+        for found in self._finder(fold(text)):
+            candidates.update(self._owners[found])
+        for at in sorted(candidates):
+            test = self._tests[at]
+            if test is None:
+                test = self._tests[at] = captures(self.rules[at])
+            captured = test(text)
+            if captured is not None:
+                yield self.rules[at], captured
+
+
+class Matchers:
+    """All rules of a `Knowledge`, grouped by field and ready to try; safe to share.
+
+    `automaton` chooses between the two equal ways of finding candidates; None takes the
+    quicker one that is installed.
+    """
+
+    def __init__(self, knowledge: Knowledge, *, automaton: bool | None = None) -> None:
         self.knowledge = knowledge
-        self._by_field: dict[str, list[tuple[Rule, _Test]]] = {}
+        self._automaton = automaton_available() if automaton is None else automaton
+        self._weights: Mapping[str, float] = {}
+        self._by_field: dict[str, list[Rule]] = {}
         for rule in knowledge.rules:
-            self._by_field.setdefault(rule.field, []).append((rule, captures(rule)))
-        self._remember()
+            self._by_field.setdefault(rule.field, []).append(rule)
+        self._ready: dict[str, _FieldRules] = {}
+        self._match = lru_cache(maxsize=_CACHE)(self._match_text)
 
     def reweighted(self, weights: Mapping[str, float]) -> Matchers:
-        """The same rules with other weights by rule id, the compiled tests shared."""
-        other = object.__new__(Matchers)
-        other.knowledge = self.knowledge
-        other._by_field = {
-            field: [(replace(rule, weight=weights.get(rule.id, rule.weight)), test) for rule, test in rules]
-            for field, rules in self._by_field.items()
-        }
-        other._remember()
+        """The same rules with other weights by rule id; what is compiled is shared."""
+        other = Matchers(self.knowledge, automaton=self._automaton)
+        other._weights = weights
+        other._ready = self._ready
         return other
-
-    def _remember(self) -> None:
-        self._match = lru_cache(maxsize=_CACHE)(self._match_text)
 
     def match(self, fact: Fact) -> tuple[Evidence, ...]:
         """Every rule of the Fact's field that recognises it, in file order."""
@@ -81,26 +184,26 @@ class Matchers:
         return self._match(fact.field, fact.text[:MATCH_LENGTH])
 
     def _match_text(self, field: str, text: str) -> tuple[Evidence, ...]:
+        ready = self._ready.get(field)
+        if ready is None:
+            ready = self._ready[field] = _FieldRules(self._by_field[field], automaton=self._automaton)
+        shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
         found = []
-        for rule, test in self._by_field[field]:
-            captured = test(text)
-            if captured is None:
-                continue
+        for rule, captured in ready.matches(text):
             claims = self._claims(rule, captured)
-            if not claims:
-                continue
-            found.append(
-                Evidence(
+            if claims:
+                evidence = Evidence(
                     rule=rule.id,
                     family=rule.family,
                     field=field,
-                    text=text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…",
+                    text=shown,
                     claims=MappingProxyType(claims),
                     weight=rule.weight,
                     proof=rule.proof,
                     status=rule.status,
                 )
-            )
+                weight = self._weights.get(rule.id)
+                found.append(evidence if weight is None else replace(evidence, weight=weight))
         return tuple(found)
 
     def _claims(self, rule: Rule, captured: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -168,6 +168,10 @@ class Knowledge:
         """The manufacturer that `text` names, by its one spelling or an alias."""
         return self.names.get(_key(text))
 
+    def sharpened(self, sharpness: float) -> Knowledge:
+        """The same knowledge with another sharpness."""
+        return replace(self, sharpness=sharpness)
+
     def brands_named(self, text: str) -> tuple[Brand, ...]:
         """The brand edges that `text` names, one for each maker behind the badge."""
         return self.brands.get(_key(text), ())
@@ -177,14 +181,18 @@ def _key(text: str) -> str:
     return re.sub(r"[\s_.,-]+", " ", text).strip().casefold()
 
 
-def load_knowledge(folder: Path | None = None) -> Knowledge:
+def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowledge:
     """Read all knowledge files under `folder` (the shipped ones by default).
+
+    `fitted` is False for whoever fits weights anew: rules then weigh what their class says.
 
     Raises `RuleError` naming file, line and rule at the first mistake.
     """
     folder = folder or HERE
     fields = _load_fields(folder / "fields.toml")
     weights, sharpness = _load_weights(folder / "weights.toml")
+    if not fitted:
+        weights = {}
     manufacturers: dict[str, Manufacturer] = {}
     rules: list[Rule] = []
     paths = [folder / "common.toml", folder / "neighbours.toml"]

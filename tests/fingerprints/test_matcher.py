@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fingerprints.matcher import MATCH_LENGTH, Matchers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, captures, required_literal
 from fingerprints.model import Fact
+from fingerprints.rules import load_knowledge
 from tests.small_knowledge import ACME, small_knowledge
 
 NAMES = """
@@ -57,3 +62,49 @@ def test_reweighted_shares_rules_but_not_weights(tmp_path: Path) -> None:
     fact = Fact("http.server", "acme-webs")
     assert [item.weight for item in second.match(fact)] == [0.5]
     assert [item.weight for item in first.match(fact)] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"^App-webs/", "app-webs/"),
+        (r"(?i)^HIK(?:VISION)?-Webs", "-webs"),
+        (r"(?P<model>DS-[0-9A-Z]+)", "ds-"),
+        (r"a|b", ""),
+        (r"(?:abc){2,4}x?", "abc"),
+        (r"[A-Z]+", ""),
+    ],
+)
+def test_required_literal(pattern: str, literal: str) -> None:
+    """The literal is what every match must hold, and never more."""
+    assert required_literal(pattern) == literal
+
+
+@pytest.mark.skipif(not automaton_available(), reason="missing tool: ahocorasick-rs")
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_both_ways_of_finding_candidates_agree(data: st.DataObject) -> None:
+    """With the automaton, without it, and one rule after another: the same evidence."""
+    knowledge = SHIPPED
+    rule = data.draw(st.sampled_from(knowledge.rules))
+    text = data.draw(
+        st.sampled_from([example.text for example in rule.examples])
+        | st.text(alphabet="aAiIkKsS\u017f\u0131\u212a-/ 0")
+    )
+    text = data.draw(st.sampled_from([text, text.upper(), text.lower(), f"x{text}", f"{text}x", text[:-1]]))
+    fact = Fact(rule.field, text)
+    slow = [
+        other.id
+        for other in knowledge.rules
+        if other.field == rule.field and captures(other)(text[:MATCH_LENGTH]) is not None
+    ]
+    quick = [item.rule for item in QUICK.match(fact)]
+    assert quick == [item.rule for item in PLAIN.match(fact)]
+    assert set(quick) <= set(slow)
+    claiming = {other.id for other in knowledge.rules if other.claims}
+    assert set(slow) & claiming <= set(quick)
+
+
+SHIPPED = load_knowledge()
+QUICK = Matchers(SHIPPED, automaton=automaton_available())
+PLAIN = Matchers(SHIPPED, automaton=False)

@@ -1,0 +1,128 @@
+"""``camcensus rules``: look at the knowledge, check it, prove it."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.exits import DONE, USAGE
+from agent.cli.options import OutputFormat
+from agent.cli.wiring import say
+from fingerprints.codec import dumps
+from fingerprints.lint import Fault, check, prove
+from fingerprints.rules import Knowledge, Rule, RuleError, load_knowledge
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look at the rules, check them, prove them by their examples.", no_args_is_help=True)
+
+FolderOption = Annotated[
+    Path | None, typer.Option("--folder", help="A knowledge folder instead of the one that is shipped.")
+]
+PatternArgument = Annotated[
+    str, typer.Argument(metavar="[ID]", help="A rule id, or a pattern such as 'hikvision.*'.")
+]
+RuleFormat = Annotated[OutputFormat, typer.Option("--format", "-f", help="table, or json lines.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but faults.")]
+
+
+@app.command("list")
+def list_rules(
+    pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
+) -> None:
+    """List the rules, one a line."""
+    for rule in _chosen(load_knowledge(folder), pattern):
+        if form is OutputFormat.TABLE:
+            test = f"{rule.matcher} {rule.patterns[0]}"
+            sys.stdout.write(f"{rule.id:<44.44} {rule.field:<22.22} {test:.60}\n")
+        else:
+            sys.stdout.write(dumps(_as_json(rule)) + "\n")
+
+
+@app.command("show")
+def show(
+    pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
+) -> None:
+    """Show rules whole: what they look for, what they claim, who says so."""
+    for rule in _chosen(load_knowledge(folder), pattern):
+        if form is not OutputFormat.TABLE:
+            sys.stdout.write(dumps(_as_json(rule)) + "\n")
+            continue
+        claims = ", ".join(f"{key} = {value}" for key, value in rule.claims.items()) or "what it captures"
+        rows = [
+            ("looks at", f"{rule.field} ({rule.family})"),
+            ("for", f"{rule.matcher} {' | '.join(rule.patterns)}"),
+            ("claims", claims),
+            ("weighs", f"{rule.weight:.2f} nats{', proof' if rule.proof else ''} ({rule.status})"),
+            ("source", rule.source),
+            ("seen", rule.seen.isoformat() if rule.seen else "-"),
+            ("example", rule.examples[0].text.replace("\n", " ")[:200]),
+            ("stands in", f"{rule.path}:{rule.line}"),
+        ]
+        if rule.note:
+            rows.append(("note", rule.note))
+        sys.stdout.write(f"{rule.id}\n" + "".join(f"  {name:<10}{text}\n" for name, text in rows) + "\n")
+
+
+@app.command("check")
+def check_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
+    """Check the files: names, sources, examples, slow patterns."""
+    knowledge = load_knowledge(folder)
+    _finish(check(knowledge), f"{_counted(knowledge)}: nothing wrong", quiet=quiet)
+
+
+@app.command("test")
+def prove_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
+    """Judge every example against all rules: another maker must never win it."""
+    knowledge = load_knowledge(folder)
+    examples = sum(len(rule.examples) + len(rule.negatives) for rule in knowledge.rules)
+    done = f"{_counted(knowledge)}, {examples} examples: each is won by its own maker"
+    _finish([*check(knowledge), *prove(knowledge)], done, quiet=quiet)
+
+
+def _counted(knowledge: Knowledge) -> str:
+    makers = len(knowledge.manufacturers)
+    brands = len({edge.name for edges in knowledge.brands.values() for edge in edges})
+    fields = len(Counter(rule.field for rule in knowledge.rules))
+    return f"{len(knowledge.rules)} rules on {fields} fields, {makers} makers, {brands} brands"
+
+
+def _finish(faults: list[Fault], done: str, *, quiet: bool) -> None:
+    for fault in faults:
+        say(str(fault))
+    if faults:
+        say(f"{len(faults)} faults")
+        raise typer.Exit(USAGE)
+    say(done, quiet=quiet)
+    raise typer.Exit(DONE)
+
+
+def _chosen(knowledge: Knowledge, pattern: str) -> list[Rule]:
+    rules = [rule for rule in knowledge.rules if fnmatch.fnmatchcase(rule.id, pattern)]
+    if not rules:
+        raise RuleError("rules", 0, "", f"no rule is called {pattern!r}")
+    return rules
+
+
+def _as_json(rule: Rule) -> dict[str, object]:
+    return {
+        "id": rule.id,
+        "field": rule.field,
+        "family": rule.family,
+        rule.matcher: list(rule.patterns),
+        "claims": dict(rule.claims),
+        "weight": rule.weight,
+        "proof": rule.proof,
+        "status": rule.status,
+        "source": rule.source,
+        "seen": rule.seen.isoformat() if rule.seen else None,
+        "note": rule.note,
+        "examples": [example.text for example in rule.examples],
+        "not": list(rule.negatives),
+        "file": f"{rule.path}:{rule.line}",
+    }

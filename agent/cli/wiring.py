@@ -1,0 +1,103 @@
+"""Brings knowledge, registry and policies together for a command, then its report to the user."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import typer
+
+from agent.census import Tally, provenance
+from agent.cli.exits import exit_code
+from agent.cli.options import FailOn, OutputFormat
+from agent.probes import ALL
+from fingerprints.judge import Judge
+from fingerprints.matcher import Matchers
+from fingerprints.model import Report
+from fingerprints.oui import Registry
+from fingerprints.policy import DEFAULT_POLICIES, Policy, load_policies
+from fingerprints.rules import load_knowledge
+
+__all__ = ["Bench", "deliver", "opened", "prepare", "run_facts", "say"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every verdict needs: a judge with the policies to apply."""
+
+    judge: Judge
+    policies: tuple[Policy, ...]
+
+    def tally(self, **more: Any) -> Tally:
+        """An empty census over all protocols; `more` goes to `Tally`."""
+        return Tally(self.judge, self.policies, ALL, **more)
+
+
+def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
+    """Load the knowledge; raises RuleError or RegistryError naming what is wrong."""
+    knowledge = load_knowledge()
+    registry = Registry.from_file(oui) if oui is not None else Registry.packaged()
+    return Bench(Judge(Matchers(knowledge), registry), load_policies(knowledge, policies or DEFAULT_POLICIES))
+
+
+def run_facts(bench: Bench, command: str, started: datetime, **more: Any) -> dict[str, Any]:
+    """The `run` section of a report: which tool, knowledge and policies, and when."""
+    from importlib import metadata  # noqa: PLC0415 - only when a report is made
+
+    try:
+        version = metadata.version("camcensus")
+    except metadata.PackageNotFoundError:
+        version = "unreleased"
+    return {
+        "tool": "camcensus",
+        "version": version,
+        "command": command,
+        "started": _stamp(started),
+        "finished": _stamp(datetime.now(UTC)),
+        **provenance(bench.judge, bench.policies),
+        **more,
+    }
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@contextlib.contextmanager
+def opened(output: Path | None) -> Iterator[TextIO]:
+    """Stdout, or the file `output`, which appears whole or not at all."""
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def deliver(
+    report: Report, form: OutputFormat | None, output: Path | None, fail_on: FailOn | None
+) -> typer.Exit:
+    """Write the report where the user wants it; the exit to raise."""
+    from reporters import REPORTERS  # noqa: PLC0415 - only when there is a report
+
+    write = REPORTERS[(form or OutputFormat.TABLE).value]
+    with opened(output) as out:
+        write(report, out)
+    return typer.Exit(exit_code(report, fail_on.value if fail_on else None))
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """A line for people, on stderr."""
+    if not quiet:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,94 @@
+"""Puts a verdict in words: what was said, which rule knew it, what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fingerprints.judge import CONFIRMED, PROBABLE
+from fingerprints.model import Device, Evidence, Verdict
+from fingerprints.rules import Knowledge, Rule
+
+__all__ = ["explain_device"]
+
+_LEVELS = {
+    "confirmed": "confirmed",
+    "probable": "probable",
+    "possible": "only possible",
+    "unknown": "not known",
+}
+
+
+def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
+    """Lines of text about one device of a report; indentation shows what belongs to what."""
+    verdict = device.verdict
+    rules = {rule.id: rule for rule in knowledge.rules}
+    where = ", ".join(device.addresses) or device.id
+    yield f"{where}: {_headline(verdict)}"
+    yield f"  finding: {device.finding.status}"
+    for match in device.finding.matches:
+        yield f"    {match.policy}, in force from {match.in_force_from or '?'}: {match.basis}"
+    for name in ("device_class", "model", "firmware", "serial", "mac"):
+        value = getattr(verdict, name)
+        if value and value != "unknown":
+            yield f"  {name.replace('_', ' ')}: {_quoted(value)}{_told_by(verdict, name, value)}"
+    yield from _evidence(verdict, rules)
+    for conflict in verdict.conflicts:
+        yield (
+            f"  conflict: {conflict.claim} {_quoted(conflict.against)} was said too (by "
+            f"{', '.join(conflict.rules)}); {_quoted(conflict.kept)} is kept"
+        )
+    for note in (*verdict.notes, *device.finding.notes):
+        yield f"  note: {note}"
+    for problem in device.problems:
+        yield f"  problem: {problem.where}: {_quoted(problem.what)}"
+    yield f"  what would change it: {_change(verdict)}"
+
+
+def _quoted(text: str) -> str:
+    """Device text that cannot play tricks on a terminal: no control or direction characters."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def _headline(verdict: Verdict) -> str:
+    if verdict.manufacturer is None:
+        badge = f", wearing the badge {_quoted(verdict.brand)}" if verdict.brand else ""
+        return f"the maker is {_LEVELS[verdict.level]}{badge}"
+    badge = f", sold as {_quoted(verdict.brand)}" if verdict.brand not in {None, verdict.manufacturer} else ""
+    return f"made by {verdict.manufacturer}{badge}, {_LEVELS[verdict.level]} ({verdict.confidence:.1%})"
+
+
+def _told_by(verdict: Verdict, claim: str, value: str) -> str:
+    tellers = [item.rule for item in verdict.evidence if item.claims.get(claim) == value]
+    return f" (told by {', '.join(tellers)})" if tellers else ""
+
+
+def _evidence(verdict: Verdict, rules: dict[str, Rule]) -> Iterator[str]:
+    families: dict[str, list[Evidence]] = {}
+    for item in verdict.evidence:
+        families.setdefault(item.family, []).append(item)
+    for family, items in families.items():
+        voices = [item for item in items if {"manufacturer", "brand"} & set(item.claims)]
+        strongest = max((item.weight for item in voices), default=0.0)
+        counted = f"counts {strongest:+.1f} nats" if voices else "does not speak for a maker"
+        yield f"  {family}: {counted}"
+        for item in items:
+            claims = ", ".join(f"{key} {_quoted(value)}" for key, value in item.claims.items())
+            proof = ", proof" if item.proof else ""
+            yield f"    {item.field} = {_quoted(item.text)}"
+            yield f"      proves {claims} ({item.rule}, {item.weight:.1f} nats{proof}, {item.status})"
+            rule = rules.get(item.rule)
+            if rule is not None:
+                yield f"      source: {rule.source}"
+
+
+def _change(verdict: Verdict) -> str:
+    if verdict.manufacturer is None:
+        return "any sign of a maker: ask it over its discovery protocol, ONVIF or HTTP, or learn its MAC"
+    families = {item.family for item in verdict.evidence if "manufacturer" in item.claims}
+    if verdict.level == "confirmed":
+        return "stronger evidence of another maker from two families; nothing weaker than that"
+    missing = PROBABLE if verdict.confidence < PROBABLE else CONFIRMED
+    return (
+        f"a sign from a family other than {', '.join(sorted(families)) or 'these'}, or an answer to the maker's "
+        f"own discovery protocol, to reach {missing:.0%}; evidence of another maker would lower it"
+    )
