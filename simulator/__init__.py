@@ -1,0 +1,1 @@
+"""Simulated network devices that answer on real sockets as recorded devices did."""
