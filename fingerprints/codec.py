@@ -19,11 +19,14 @@ from fingerprints.model import (
     Device,
     DeviceClass,
     Evidence,
+    Fact,
     Finding,
     Level,
+    Observation,
     PolicyMatch,
     Problem,
     Report,
+    Speaker,
     Status,
     Verdict,
 )
@@ -44,6 +47,10 @@ __all__ = [
 
 SCHEMA: Final = 1
 MAX_REPORT: Final = 256 * 1024 * 1024
+MAX_OBSERVATIONS: Final = 128
+"""Most facts of one device that a report carries."""
+MAX_OBSERVATION: Final = 2_048
+"""Longest text of a fact in a report, in characters."""
 
 
 class CodecError(Exception):
@@ -142,7 +149,18 @@ def device_to_json(device: Device) -> dict[str, Any]:
         "first_seen": _time(device.first_seen),
         "last_seen": _time(device.last_seen),
         "site": device.site,
+        "observations": [_observation_to_json(row) for row in device.observations[:MAX_OBSERVATIONS]],
     }
+
+
+def _observation_to_json(row: Observation) -> dict[str, Any]:
+    """One fact in the shape that ``identify`` reads, so that a report can be judged again."""
+    shown: dict[str, Any] = {"field": row.fact.field, "text": row.fact.text[:MAX_OBSERVATION]}
+    if row.protocol:
+        shown["read_as"] = row.protocol
+    if row.frame is not None:
+        shown["frame"] = row.frame
+    return shown
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
@@ -212,6 +230,7 @@ def device_from_json(row: object, where: str = "device") -> Device:
         last_seen=_at(row.get("last_seen")),
         site=_text(row, "site", where),
         problems=tuple(_problem(item, where) for item in _list(row, "problems", where)),
+        observations=tuple(_observation(item, where) for item in _list(row, "observations", where)),
     )
 
 
@@ -255,6 +274,21 @@ def _problem(row: object, where: str) -> Problem:
         raise CodecError(f"{where}: a problem is not a JSON object")
     return Problem(
         _text(row, "where", where) or "", _text(row, "what", where) or "", _text(row, "kind", where) or ""
+    )
+
+
+def _observation(row: object, where: str) -> Observation:
+    if not isinstance(row, Mapping):
+        raise CodecError(f"{where}.observations holds something else than a fact")
+    field, text = _text(row, "field", where), _text(row, "text", where)
+    if not field or text is None:
+        raise CodecError(f"{where}.observations: a fact has `field` and `text`")
+    frame = row.get("frame")
+    return Observation(
+        Fact(field, text),
+        Speaker(),
+        _text(row, "read_as", where) or "",
+        frame=frame if isinstance(frame, int) else None,
     )
 
 

@@ -25,10 +25,13 @@ from fingerprints.model import (
     Conflict,
     Device,
     Evidence,
+    Fact,
     Finding,
+    Observation,
     PolicyMatch,
     Problem,
     Report,
+    Speaker,
     Verdict,
 )
 
@@ -57,6 +60,7 @@ DEVICE = Device(
     last_seen=1_700_000_060.0,
     site="School",
     problems=(Problem("192.0.2.7", "what"),),
+    observations=(Observation(Fact("http.server", "App-webs/"), Speaker(), "http", frame=7),),
 )  # fmt: skip
 REPORT = Report(
     (DEVICE,), {"incomplete": False, "hosts": 1}, (Problem("x.pcap@12", "cut"),), {"tool": "camcensus"}
@@ -104,6 +108,7 @@ def test_a_device_is_the_identify_contract() -> None:
         ({"devices": [{"level": "sure"}]}, "devices[0].level"),
         ({"devices": [{"ports": ["80"]}]}, "devices[0].ports"),
         ({"devices": [{"evidence": [{"claims": []}]}]}, "devices[0].evidence"),
+        ({"devices": [{"observations": [{"field": "mac"}]}]}, "devices[0].observations"),
         ({"coverage": []}, "coverage and run"),
     ],
 )
