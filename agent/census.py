@@ -328,7 +328,9 @@ class Tally:
             first_seen=min(times, default=None),
             last_seen=max(times, default=None),
             site=self._site,
-            observations=tuple(said.values()),
+            observations=tuple(
+                said.get(fact) or heard.get(fact) or Observation(fact, Speaker()) for fact in facts
+            ),
             problems=tuple(problem for _, host in members for problem in host.problems),
         )
 
