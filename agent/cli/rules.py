@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.devices import devices_called
 from agent.cli.exits import DONE, USAGE
 from agent.cli.options import OutputFormat
 from agent.cli.wiring import say
 from fingerprints.codec import dumps
 from fingerprints.lint import Fault, check, prove
 from fingerprints.rules import Knowledge, Rule, RuleError, load_knowledge
+from fingerprints.skeleton import skeleton
 
 __all__ = ["app"]
 
@@ -126,3 +128,16 @@ def _as_json(rule: Rule) -> dict[str, object]:
         "not": list(rule.negatives),
         "file": f"{rule.path}:{rule.line}",
     }
+
+
+@app.command("new")
+def new(
+    source: Annotated[Path, typer.Option("--from", help="A JSON report with the device in it.")],
+    device: Annotated[str, typer.Option("--device", help="Its id, address, MAC, serial or host name.")],
+    maker: Annotated[str, typer.Option("--manufacturer", help="Who made it, if you know.")] = "MAKER",
+) -> None:
+    """Print the beginning of rules for a device that nobody knows, personal data masked."""
+    found = devices_called(source, device)
+    knowledge = load_knowledge()
+    for row in found[:1]:
+        sys.stdout.write("\n".join(skeleton(row, knowledge, maker)) + "\n")
