@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import struct
+import uuid
 from typing import Final
 
 SADP: Final = b"""<?xml version="1.0" encoding="utf-8"?><Probe><Uuid>0B7C6E1D-52A4-4F7B-9A11-3C5D8E2F7A60</Uuid><Types>inquiry</Types></Probe>"""
@@ -20,14 +21,15 @@ def dhip(uni: int) -> bytes:
     return struct.pack("<I4s8xIIII", 32, b"DHIP", len(body), 0, len(body), 0) + body
 
 
-def ws_probe(types: str = "dn:NetworkVideoTransmitter") -> bytes:
-    """A WS-Discovery Probe on one line."""
+def ws_probe(types: str = "dn:NetworkVideoTransmitter", name: str = "") -> bytes:
+    """A WS-Discovery Probe on one line; `name` is its message id, else one that nobody has used."""
     return (
         '<?xml version="1.0" encoding="utf-8"?><e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"'
         ' xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing"'
         ' xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"'
+        ' xmlns:wsdp="http://schemas.xmlsoap.org/ws/2006/02/devprof"'
         ' xmlns:dn="http://www.onvif.org/ver10/network/wsdl"><e:Header>'
-        "<w:MessageID>uuid:5d3c2f60-8f1e-4f0b-bb7c-6a2d9e4b1c07</w:MessageID>"
+        f"<w:MessageID>uuid:{name or uuid.uuid4()}</w:MessageID>"
         "<w:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</w:To>"
         "<w:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</w:Action></e:Header>"
         f"<e:Body><d:Probe><d:Types>{types}</d:Types></d:Probe></e:Body></e:Envelope>"
@@ -51,7 +53,7 @@ def soap(action: str) -> bytes:
         f'<{action} xmlns="http://www.onvif.org/ver10/device/wsdl"/></s:Body></s:Envelope>'
     ).encode()
     head = (
-        "POST /onvif/device_service HTTP/1.1\r\nHost: camera\r\nConnection: close\r\n"
+        "POST /onvif/device_service HTTP/1.1\r\nHost: 192.0.2.1\r\nConnection: close\r\n"
         f"Content-Type: application/soap+xml\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -59,7 +61,7 @@ def soap(action: str) -> bytes:
 
 def http(path: str, method: str = "GET") -> bytes:
     """An HTTP request whose answer ends with the connection."""
-    return f"{method} {path} HTTP/1.1\r\nHost: camera\r\nConnection: close\r\n\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\nHost: 192.0.2.1\r\nConnection: close\r\n\r\n".encode()
 
 
 def rtsp(method: str) -> bytes:

@@ -91,10 +91,11 @@ def test_dahua_legacy() -> None:
 def test_ws_discovery() -> None:
     """A camera answers a Probe of its type or of none, not one of another type."""
     with standing(load("axis-m2036-le")):
-        said = asking.over_udp(ADDRESS, 3702, asking.ws_probe()).decode()
+        name = "5d3c2f60-8f1e-4f0b-bb7c-6a2d9e4b1c07"
+        said = asking.over_udp(ADDRESS, 3702, asking.ws_probe(name=name)).decode()
         assert "onvif://www.onvif.org/name/AXIS%20M2036-LE" in said
         assert f"http://{ADDRESS}:18080/onvif/device_service" in said
-        assert "<a:RelatesTo>uuid:5d3c2f60-8f1e-4f0b-bb7c-6a2d9e4b1c07</a:RelatesTo>" in said
+        assert f"<a:RelatesTo>uuid:{name}</a:RelatesTo>" in said
         assert asking.over_udp(ADDRESS, 3702, asking.ws_probe(""))
         with pytest.raises(TimeoutError):
             asking.over_udp(ADDRESS, 3702, asking.ws_probe("pub:Computer"))
