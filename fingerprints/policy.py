@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fingerprints.model import DEVICE_CLASSES, Finding, PolicyMatch, Status, Verdict
-from fingerprints.rules import HERE, Knowledge, RuleError
+from fingerprints.rules import Knowledge, RuleError
 
 __all__ = ["DEFAULT_POLICIES", "Entry", "Policy", "apply_policies", "load_policies", "load_policy"]
 
@@ -76,9 +76,13 @@ def load_policies(knowledge: Knowledge, names: Iterable[str] = DEFAULT_POLICIES)
     """The policies of these ids, or of these files; raises `RuleError` naming what is wrong."""
     policies = []
     for name in dict.fromkeys(names):
-        path = Path(name) if name.endswith(".toml") or "/" in name else HERE / "policies" / f"{name}.toml"
+        path = (
+            Path(name)
+            if name.endswith(".toml") or "/" in name
+            else knowledge.folder / "policies" / f"{name}.toml"
+        )
         if not path.exists():
-            known = ", ".join(sorted(file.stem for file in (HERE / "policies").glob("*.toml")))
+            known = ", ".join(sorted(file.stem for file in (knowledge.folder / "policies").glob("*.toml")))
             raise RuleError(path.name, 0, "", f"there is no policy {name!r}; known: {known}, or a file")
         policies.append(load_policy(path, knowledge))
     return tuple(policies)

@@ -152,7 +152,7 @@ class Manufacturer:
 class Knowledge:
     """Everything the files say, ready to match against.
 
-    `version` is a digest of the files, printed in every report; `sharpness` scales scores
+    `version` is a digest of the files in `folder`, printed in every report; `sharpness` scales scores
     so that the confidence is calibrated.
     """
 
@@ -160,6 +160,7 @@ class Knowledge:
     fields: Mapping[str, Field]
     manufacturers: Mapping[str, Manufacturer]
     rules: tuple[Rule, ...]
+    folder: Path = HERE
     sharpness: float = 1.0
     brands: Mapping[str, tuple[Brand, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -206,7 +207,9 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
             manufacturers[maker.name] = maker
         rules += _rules(path, document, lines, fields, weights, maker)
     names, brands = _index(manufacturers)
-    knowledge = Knowledge(_version(paths), fields, manufacturers, tuple(rules), sharpness, brands, names)
+    knowledge = Knowledge(
+        _version(paths), fields, manufacturers, tuple(rules), folder, sharpness, brands, names
+    )
     _check_whole(knowledge)
     return knowledge
 

@@ -81,7 +81,7 @@ def _say(error: Exception) -> int:
         import traceback  # noqa: PLC0415 - only when asked for
 
         traceback.print_exception(error)
-    mistakes = {"ScopeError", "ConfigError", "RuleError", "RegistryError", "CodecError", "SourceError"}
+    mistakes = {"ScopeError", "ConfigError", "RuleError", "RegistryError", "CodecError", "PackError"}
     text = " ".join(str(error).split())
     if type(error).__name__ in mistakes:
         sys.stderr.write(f"camcensus: {text}\n")

@@ -11,6 +11,7 @@ import typer
 
 from agent.cli.devices import devices_called
 from agent.cli.options import OuiOption, OutputOption, PolicyOption
+from agent.cli.places import installed_or_shipped
 from agent.cli.wiring import opened
 from fingerprints.explain import explain_device
 from fingerprints.rules import load_knowledge
@@ -36,7 +37,7 @@ def explain(
 ) -> None:
     """Say why: the evidence rule by rule, and what would change the verdict."""
     found = devices_called(source, device, policy, oui)
-    knowledge = load_knowledge()
+    knowledge = load_knowledge(installed_or_shipped())
     with opened(output) as out:
         for row in found:
             for line in explain_device(row, knowledge):

@@ -13,9 +13,11 @@ import typer
 from agent.cli.devices import devices_called
 from agent.cli.exits import DONE, USAGE
 from agent.cli.options import OutputFormat
+from agent.cli.places import installed_knowledge, installed_or_shipped, trusted_keys
 from agent.cli.wiring import say
 from fingerprints.codec import dumps
 from fingerprints.lint import Fault, check, prove
+from fingerprints.pack import build, install
 from fingerprints.rules import Knowledge, Rule, RuleError, load_knowledge
 from fingerprints.skeleton import skeleton
 
@@ -38,7 +40,7 @@ def list_rules(
     pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
 ) -> None:
     """List the rules, one a line."""
-    for rule in _chosen(load_knowledge(folder), pattern):
+    for rule in _chosen(load_knowledge(folder or installed_or_shipped()), pattern):
         if form is OutputFormat.TABLE:
             test = f"{rule.matcher} {rule.patterns[0]}"
             sys.stdout.write(f"{rule.id:<44.44} {rule.field:<22.22} {test:.60}\n")
@@ -51,7 +53,7 @@ def show(
     pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
 ) -> None:
     """Show rules whole: what they look for, what they claim, who says so."""
-    for rule in _chosen(load_knowledge(folder), pattern):
+    for rule in _chosen(load_knowledge(folder or installed_or_shipped()), pattern):
         if form is not OutputFormat.TABLE:
             sys.stdout.write(dumps(_as_json(rule)) + "\n")
             continue
@@ -74,14 +76,14 @@ def show(
 @app.command("check")
 def check_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
     """Check the files: names, sources, examples, slow patterns."""
-    knowledge = load_knowledge(folder)
+    knowledge = load_knowledge(folder or installed_or_shipped())
     _finish(check(knowledge), f"{_counted(knowledge)}: nothing wrong", quiet=quiet)
 
 
 @app.command("test")
 def prove_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
     """Judge every example against all rules: another maker must never win it."""
-    knowledge = load_knowledge(folder)
+    knowledge = load_knowledge(folder or installed_or_shipped())
     examples = sum(len(rule.examples) + len(rule.negatives) for rule in knowledge.rules)
     done = f"{_counted(knowledge)}, {examples} examples: each is won by its own maker"
     _finish([*check(knowledge), *prove(knowledge)], done, quiet=quiet)
@@ -138,6 +140,33 @@ def new(
 ) -> None:
     """Print the beginning of rules for a device that nobody knows, personal data masked."""
     found = devices_called(source, device)
-    knowledge = load_knowledge()
+    knowledge = load_knowledge(installed_or_shipped())
     for row in found[:1]:
         sys.stdout.write("\n".join(skeleton(row, knowledge, maker)) + "\n")
+
+
+@app.command("update")
+def update(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="A signed knowledge pack (.ccpack).")],
+    key: Annotated[
+        list[Path] | None, typer.Option("--key", help="Public key (PEM) to trust, beside those installed.")
+    ] = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Install a signed knowledge pack, without any network."""
+    keys = [path.read_bytes() for path in [*(key or ()), *sorted(trusted_keys().glob("*.pem"))]]
+    folder = installed_knowledge()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    knowledge = install(pack, keys, folder)
+    say(f"{_counted(knowledge)} now in use, from {pack.name}", quiet=quiet)
+
+
+@app.command("pack")
+def make_pack(
+    out: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to write.")],
+    key: Annotated[Path, typer.Option("--key", help="Private ed25519 key (PEM).")],
+    number: Annotated[int, typer.Option("--number", min=1, help="Higher than that of every earlier pack.")],
+    folder: FolderOption = None,
+) -> None:
+    """Write a signed knowledge pack of a knowledge folder."""
+    build(folder or installed_or_shipped(), number, key.read_bytes(), out)

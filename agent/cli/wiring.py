@@ -15,6 +15,7 @@ import typer
 from agent.census import Tally, provenance
 from agent.cli.exits import exit_code
 from agent.cli.options import FailOn, OutputFormat
+from agent.cli.places import installed_or_shipped
 from agent.probes import ALL
 from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
@@ -40,7 +41,7 @@ class Bench:
 
 def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
     """Load the knowledge; raises RuleError or RegistryError naming what is wrong."""
-    knowledge = load_knowledge()
+    knowledge = load_knowledge(installed_or_shipped())
     registry = Registry.from_file(oui) if oui is not None else Registry.packaged()
     return Bench(Judge(Matchers(knowledge), registry), load_policies(knowledge, policies or DEFAULT_POLICIES))
 
