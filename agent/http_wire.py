@@ -10,6 +10,8 @@ content codings after RFC 9110 section 8.4.1.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 import zlib
 from collections.abc import Iterable
@@ -27,6 +29,7 @@ __all__ = [
     "build_request",
     "split_head",
     "split_response",
+    "split_url",
     "whole_response",
 ]
 
@@ -45,6 +48,11 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/(\d(?:\.\d)?)[ \t]+(\d{3})(?=[ \t\r\n])
 _CHUNK_SIZE: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[^\r\n]{0,256}\r?\n")
 _UNSAFE: Final = re.compile(rb"[^\x21-\x7e]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+
+_URL: Final = re.compile(
+    r"(https?)://(\[[0-9a-f:.]{2,45}(?:%[\w.-]{1,32})?\]|[\w.-]{1,255})(?::(\d{1,5}))?((?:[/?][^#\s]{0,1024})?)(?:#\S*)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -121,6 +129,23 @@ def build_request(
     if body:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("utf-8") + body
+
+
+def split_url(url: str) -> tuple[Transport, str, int, str] | None:
+    """Transport, host (canonical where it is an address), port and path with query of a URL.
+
+    None for anything but http and https without user names, with a port that exists.
+    """
+    found = _URL.fullmatch(url.strip())
+    if not found:
+        return None
+    scheme, host, digits, path = found.groups()
+    tls = scheme.lower() == "https"
+    port = int(digits) if digits else (443 if tls else 80)
+    host = host.strip("[]").partition("%")[0].lower()
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return ("tls" if tls else "tcp", host, port, path or "/") if 0 < port < 65_536 else None
 
 
 def split_head(payload: bytes, start: int = 0) -> Head:
