@@ -18,7 +18,7 @@ from fingerprints.matcher import Matchers, captures
 from fingerprints.model import Fact
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["Fault", "check", "prove", "super_linear"]
+__all__ = ["Fault", "check", "matrix", "prove", "super_linear"]
 
 _UNBOUNDED: Final = 256
 _ALL: Final = frozenset(range(256))
@@ -84,6 +84,25 @@ def prove(knowledge: Knowledge) -> list[Fault]:
                 what = f"example {example.text[:80]!r} is taken by {scores[0].maker} ({thieves})"
                 faults.append(Fault(rule.path, rule.line, rule.id, what))
     return faults
+
+
+def matrix(knowledge: Knowledge) -> dict[str, dict[str, int]]:
+    """For each maker, how many examples of its rules each maker wins; "nobody" where none does.
+
+    Right rules give a diagonal: a maker's examples are won by itself or by nobody.
+    """
+    judge = Judge(Matchers(knowledge))
+    cells: dict[str, dict[str, int]] = {}
+    for rule in knowledge.rules:
+        owner = rule.manufacturer
+        if owner is None:
+            continue
+        row = cells.setdefault(owner, {})
+        for example in rule.examples:
+            scores = judge.scores(judge.judge([Fact(rule.field, example.text)]).evidence)
+            winner = scores[0].maker if scores and scores[0].total > 0 else "nobody"
+            row[winner] = row.get(winner, 0) + 1
+    return {owner: cells[owner] for owner in sorted(cells, key=str.casefold)}
 
 
 def _makers(knowledge: Knowledge, rule: Rule) -> set[str]:

@@ -179,12 +179,16 @@ class Matchers:
 
     def match(self, fact: Fact) -> tuple[Evidence, ...]:
         """Every rule of the Fact's field that recognises it, in file order."""
-        if fact.field not in self._by_field:
-            return ()
         return self._match(fact.field, fact.text[:MATCH_LENGTH])
+
+    def match_uncached(self, fact: Fact) -> tuple[Evidence, ...]:
+        """As `match`, without remembering equal texts."""
+        return self._match_text(fact.field, fact.text[:MATCH_LENGTH])
 
     def _match_text(self, field: str, text: str) -> tuple[Evidence, ...]:
         ready = self._ready.get(field)
+        if ready is None and field not in self._by_field:
+            return ()
         if ready is None:
             ready = self._ready[field] = _FieldRules(self._by_field[field], automaton=self._automaton)
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -15,9 +15,11 @@ from agent.cli.exits import DONE, USAGE
 from agent.cli.options import OutputFormat
 from agent.cli.places import installed_knowledge, installed_or_shipped, trusted_keys
 from agent.cli.wiring import say
+from fingerprints.catalogue import catalogue
 from fingerprints.codec import dumps
-from fingerprints.lint import Fault, check, prove
+from fingerprints.lint import Fault, check, matrix, prove
 from fingerprints.pack import build, install
+from fingerprints.policy import load_policies
 from fingerprints.rules import Knowledge, Rule, RuleError, load_knowledge
 from fingerprints.skeleton import skeleton
 
@@ -81,11 +83,21 @@ def check_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
 
 
 @app.command("test")
-def prove_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
+def prove_rules(
+    folder: FolderOption = None,
+    quiet: QuietFlag = False,
+    show_matrix: Annotated[
+        bool, typer.Option("--matrix", help="Print who wins the examples of each maker.")
+    ] = False,
+) -> None:
     """Judge every example against all rules: another maker must never win it."""
     knowledge = load_knowledge(folder or installed_or_shipped())
     examples = sum(len(rule.examples) + len(rule.negatives) for rule in knowledge.rules)
     done = f"{_counted(knowledge)}, {examples} examples: each is won by its own maker"
+    if show_matrix:
+        for maker, winners in matrix(knowledge).items():
+            others = "  ".join(f"{name} {count}" for name, count in winners.items() if name != maker)
+            sys.stdout.write(f"{maker:<28.28} own {winners.get(maker, 0):>5}  {others}\n")
     _finish([*check(knowledge), *prove(knowledge)], done, quiet=quiet)
 
 
@@ -170,3 +182,11 @@ def make_pack(
 ) -> None:
     """Write a signed knowledge pack of a knowledge folder."""
     build(folder or installed_or_shipped(), number, key.read_bytes(), out)
+
+
+@app.command("catalogue")
+def write_catalogue(folder: FolderOption = None) -> None:
+    """Print the catalogue of makers, badges, rules and gaps as Markdown."""
+    knowledge = load_knowledge(folder or installed_or_shipped())
+    ids = sorted(path.stem for path in (knowledge.folder / "policies").glob("*.toml"))
+    sys.stdout.write("\n".join(catalogue(knowledge, load_policies(knowledge, ids))) + "\n")

@@ -1,0 +1,135 @@
+"""Measures matching: facts per second, start-up and memory, against one rule after another.
+
+    python bench/match.py [CORPUS.jsonl] [--json]
+
+The facts are those of a corpus (the rules' own examples where none is at hand), in a seeded
+order with a share of texts that no rule knows. Each way of matching judges the same facts in
+the same run; the answers are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench.corpus import read_corpus
+from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, captures
+from fingerprints.model import Fact
+from fingerprints.rules import Knowledge, load_knowledge
+
+RUNS = 3
+FACTS = 20_000
+
+
+def facts_of(corpus: Path | None, knowledge: Knowledge) -> list[Fact]:
+    """A seeded mixture of what rules know and what they do not."""
+    random.seed(20260101)
+    known = [Fact(rule.field, example.text) for rule in knowledge.rules for example in rule.examples]
+    if corpus is not None:
+        known += [fact for sample in read_corpus(corpus, knowledge) for fact in sample.facts]
+    fields = sorted({fact.field for fact in known})
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -/._"
+    mixture = []
+    for number in range(FACTS):
+        if number % 10 < 7:
+            fact = random.choice(known)  # noqa: S311 - a seeded mixture, not a secret
+            # A changed tail keeps the caches of both ways from answering.
+            mixture.append(Fact(fact.field, f"{fact.text} {number}" if number % 2 else fact.text))
+        else:
+            noise = "".join(random.choices(letters, k=random.randint(8, 120)))  # noqa: S311 - as above
+            mixture.append(Fact(random.choice(fields), noise))  # noqa: S311 - as above
+    return mixture
+
+
+def one_after_another(knowledge: Knowledge) -> Callable[[Fact], list[str]]:
+    """The plain way: every rule of the field in turn."""
+    tests = [(rule, captures(rule)) for rule in knowledge.rules]
+    by_field: dict[str, list[tuple[str, object]]] = {}
+    for rule, test in tests:
+        by_field.setdefault(rule.field, []).append((rule.id, test))
+
+    def match(fact: Fact) -> list[str]:
+        text = fact.text[:MATCH_LENGTH]
+        return [name for name, test in by_field.get(fact.field, ()) if test(text) is not None]  # type: ignore[operator]
+
+    return match
+
+
+def rate(match: Callable[[Fact], object], facts: Sequence[Fact]) -> float:
+    """Facts per second, the median of some runs."""
+    rates = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        for fact in facts:
+            match(fact)
+        rates.append(len(facts) / (time.perf_counter() - started))
+    return statistics.median(rates)
+
+
+def start_up() -> float:
+    """Seconds from nothing to a first verdict in a fresh process, the median of some."""
+    program = (
+        "from fingerprints.rules import load_knowledge; from fingerprints.matcher import Matchers;"
+        "from fingerprints.model import Fact;"
+        "Matchers(load_knowledge()).match(Fact('http.server', 'App-webs/'))"
+    )
+    taken = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("corpus", type=Path, nargs="?")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(argv)
+    knowledge = load_knowledge()
+    facts = facts_of(args.corpus, knowledge)
+    plain = one_after_another(knowledge)
+    ways: dict[str, Matchers] = {"literals": Matchers(knowledge, automaton=False)}
+    if automaton_available():
+        ways["automaton"] = Matchers(knowledge, automaton=True)
+    for name, matchers in ways.items():
+        for fact in facts[:4_000]:
+            quick = {item.rule for item in matchers.match(fact)}
+            if not quick <= set(plain(fact)):
+                raise SystemExit(f"{name} disagrees on {fact}")
+    baseline = rate(plain, facts)
+    result: dict[str, object] = {
+        "rules": len(knowledge.rules),
+        "one_after_another_facts_per_s": round(baseline),
+    }
+    for name, matchers in ways.items():
+        fresh = Matchers(knowledge, automaton=name == "automaton")
+        cold = rate(fresh.match_uncached, facts)
+        warm = rate(matchers.match, facts)
+        result[f"{name}_facts_per_s"] = round(cold)
+        result[f"{name}_over_one_after_another"] = round(cold / baseline, 2)
+        result[f"{name}_remembering_facts_per_s"] = round(warm)
+    result["start_up_s"] = round(start_up(), 3)
+    result["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    if args.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:<42}{value}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
