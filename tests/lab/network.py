@@ -21,6 +21,7 @@ from typing import Final, Self
 from simulator.device import Device
 from tests.lab import namespaces
 from tests.lab.software import SOFTWARE, Software
+from tests.lab.trunk import Trunk
 
 __all__ = ["INTERFACE", "TOOLS", "Lab", "Member", "missing_tools"]
 
@@ -61,8 +62,8 @@ class Lab:
     """The network while it stands; a context manager.
 
     10.77.0.0/24 and fd77::/64, no route out. The scanner has 10.77.0.250. With `vlans`, the
-    members are spread over these VLANs in turn, and the scanner's interface is the trunk,
-    with one tagged sub-interface a VLAN.
+    members are spread over these VLANs in turn, and the scanner's interface has no address: it
+    only hears what the members say, on a tagged trunk.
     """
 
     subnet: Final = "10.77.0.0/24"
@@ -85,6 +86,7 @@ class Lab:
         self.members = tuple(self._member(number, truth) for number, truth in enumerate(truths, start=1))
         self._fleet: subprocess.Popen[str] | None = None
         self._programs: list[subprocess.Popen[bytes]] = []
+        self._stack = contextlib.ExitStack()
 
     @property
     def devices(self) -> tuple[Member, ...]:
@@ -122,6 +124,7 @@ class Lab:
             if process is not None and process.stdout:
                 process.stdout.close()
         self._fleet, self._programs = None, []
+        self._stack.close()
         namespaces.remove(self._prefix)
 
     def announce(self) -> int:
@@ -188,42 +191,24 @@ class Lab:
     def _wire(self) -> None:
         names = [self._switch, self.scanner, *(member.namespace for member in self.members)]
         namespaces.ip(f"netns add {name}" for name in names)
-        filtering = " vlan_filtering 1" if self._vlans else ""
-        commands = [
-            f"link add br0 type bridge forward_delay 0 mcast_snooping 0{filtering}",
-            "link set br0 up",
-        ]
+        commands = ["link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up"]
         commands += _cable("uplink", self.scanner, self.scanner_mac)
         commands += [
             line for member in self.members for line in _cable(_port(member), member.namespace, member.mac)
         ]
+        if not self._vlans:
+            commands += [f"link set {port} master br0" for port in ("uplink", *map(_port, self.members))]
         namespaces.ip(commands, self._switch)
-        if self._vlans:
-            self._tag()
         hosts = [(member.namespace, member.ip, member.ip6) for member in self.members]
         with ThreadPoolExecutor(4) as pool:
             for done in [pool.submit(_address, *host) for host in hosts]:
                 done.result()
-        self._address_scanner()
-
-    def _address_scanner(self) -> None:
-        if not self._vlans:
+        if self._vlans:
+            namespaces.ip([f"link set {INTERFACE} up"], self.scanner)
+            ports = {_port(member): member.vlan for member in self.members if member.vlan is not None}
+            self._stack.enter_context(Trunk(self._switch, ports, "uplink"))
+        else:
             _address(self.scanner, self.scanner_ip, "fd77::fa")
-            return
-        commands = [f"link set {INTERFACE} up", "link set lo up"]
-        for vlan in self._vlans:
-            commands.append(f"link add link {INTERFACE} name {INTERFACE}.{vlan} type vlan id {vlan}")
-            commands.append(f"link set {INTERFACE}.{vlan} up")
-        commands.append(f"addr add {self.scanner_ip}/24 dev {INTERFACE}.{self._vlans[0]}")
-        namespaces.ip(commands, self.scanner)
-
-    def _tag(self) -> None:
-        lines = [f"vlan add dev uplink vid {vlan}" for vlan in self._vlans]
-        for member in self.members:
-            lines.append(f"vlan del dev {_port(member)} vid 1")
-            lines.append(f"vlan add dev {_port(member)} vid {member.vlan} pvid untagged")
-        batch = "\n".join(lines) + "\n"
-        subprocess.run(["bridge", "-n", self._switch, "-batch", "-"], input=batch, text=True, check=True)
 
     def _start_fleet(self) -> None:
         if not self.devices:
@@ -301,7 +286,6 @@ def _port(member: Member) -> str:
 def _cable(port: str, namespace: str, mac: str) -> list[str]:
     return [
         f"link add {port} type veth peer name {INTERFACE} address {mac} netns {namespace}",
-        f"link set {port} master br0",
         f"link set {port} up",
     ]
 
