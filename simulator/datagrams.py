@@ -97,7 +97,7 @@ def dahua_legacy(device: LegacyDahua, place: Place, asked: bytes) -> bytes | Non
     head = bytearray(0x78)
     head[0] = 0xB3
     head[2] = len(second)
-    struct.pack_into("<I", head, 0x04, len(third))
+    head[0x04] = 0x58
     head[0x10] = 2
     struct.pack_into("<H", head, 0x14, len(third))
     head[0x28:0x38] = device.type.encode()[:16].ljust(16, b"\0")

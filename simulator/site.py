@@ -20,8 +20,7 @@ _CHOICES: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
         80: (8080, 18080, 28080),
         443: (8443, 18443, 28443),
         554: (8554, 18554, 28554),
-        81: (8081, 18081, 28081),
-        23: (2323, 12323, 22323),
+        631: (8631, 18631, 28631),
     }
 )
 """Where a site's devices have the ports that only root may bind, in order of preference."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import socket
+from collections.abc import Mapping
 
 import pytest
 
@@ -38,6 +39,21 @@ def test_every_port_of_every_host_answers() -> None:
     for address in visited:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address, timeout=2)
+
+
+def test_it_needs_no_root() -> None:
+    """No device of the site has a port that only root may bind."""
+
+    async def ports() -> Mapping[int, int]:
+        async with Site(network=NETWORK) as site:
+            return site.ports
+
+    here = asyncio.run(ports())
+    for host in Site(network=NETWORK).hosts:
+        device = host.device
+        services = [server.port for server in device.http] + [tcp.port for tcp in device.tcp]
+        services += [service.port for service in (device.rtsp, device.onvif) if service]
+        assert all(here.get(port, port) >= 1024 for port in services), device.id
 
 
 def test_it_ends_when_the_work_inside_fails() -> None:
