@@ -7,11 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-import click
 import typer
 
 from agent.cli import demo, doctor, explain, identify, replay, rules, scan
-from agent.cli.exits import FAILED, INTERRUPTED, USAGE
+from agent.cli.exits import DONE, FAILED, INCOMPLETE, USAGE
 
 __all__ = ["app", "run"]
 
@@ -59,20 +58,19 @@ app.command("doctor")(doctor.doctor)
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; no traceback reaches the user."""
     try:
-        result = app(list(argv) if argv is not None else None, standalone_mode=False)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        app(list(argv) if argv is not None else None)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else DONE
+    except KeyboardInterrupt:
         sys.stderr.write("camcensus: interrupted\n")
-        return INTERRUPTED
+        return INCOMPLETE
     except BrokenPipeError:
         # Whoever read our output went away: no more is wanted, and nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return DONE
     except Exception as error:  # noqa: BLE001 - the last line before the user
         return _say(error)
-    return result if isinstance(result, int) else 0
+    return DONE
 
 
 def _say(error: Exception) -> int:

@@ -6,14 +6,13 @@ from typing import Final
 
 from fingerprints.model import Report, Status
 
-__all__ = ["DONE", "FAILED", "FOUND", "INCOMPLETE", "INTERRUPTED", "USAGE", "exit_code"]
+__all__ = ["DONE", "FAILED", "FOUND", "INCOMPLETE", "USAGE", "exit_code"]
 
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 FOUND: Final = 3
 INCOMPLETE: Final = 4
-INTERRUPTED: Final = 4
 
 _FAILING: Final[dict[str, frozenset[Status]]] = {
     "flagged": frozenset({"flagged"}),
