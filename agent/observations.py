@@ -99,9 +99,6 @@ def _fact(row: Mapping[str, Any], place: str, fields: Mapping[str, object]) -> I
 def _payload(row: Mapping[str, Any], place: str, probes: Mapping[str, Probe]) -> Iterator[Fact | Problem]:
     name = row["protocol"]
     probe = probes.get(name) if isinstance(name, str) else None
-    if probe is None:
-        yield Problem(place, f"unknown protocol {str(name)[:80]!r}", "unknown-protocol")
-        return
     if isinstance(row.get("payload"), str):
         payload = row["payload"].encode("utf-8", "replace")
     elif isinstance(row.get("payload_hex"), str):
@@ -113,6 +110,12 @@ def _payload(row: Mapping[str, Any], place: str, probes: Mapping[str, Probe]) ->
     else:
         yield Problem(place, "has neither a text `payload` nor `payload_hex`", "malformed")
         return
+    if probe is None:
+        # Somebody else's name for it: the bytes may still say what they are.
+        yield Problem(place, f"unknown protocol {str(name)[:80]!r}", "unknown-protocol")
+        probe = next((other for other in probes.values() if other.mine(payload[:MAX_PAYLOAD])), None)
+        if probe is None:
+            return
     if len(payload) > MAX_PAYLOAD:
         yield Problem(place, f"only the first {MAX_PAYLOAD} bytes are read", "oversize")
     said = False

@@ -11,6 +11,7 @@ from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhip import DHIP
 from agent.probes.onvif import ONVIF
 from agent.probes.sadp import SADP
+from agent.probes.snmp import SNMP
 from agent.probes.ssdp import SSDP
 from agent.probes.upnp import UPNP
 from agent.probes.ws_discovery import WS_DISCOVERY
@@ -26,6 +27,7 @@ ALL: Final[tuple[Probe, ...]] = (
     SSDP,
     ONVIF,
     UPNP,
+    SNMP,
 )
 
 

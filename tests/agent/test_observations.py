@@ -23,7 +23,9 @@ def read(payload: bytes, _asked: bytes) -> Iterator[Fact]:
 
 
 FIELDS = {"http.server": None, "mac": None}
-PROBES = (Probe("echo", "udp", (), (), lambda _: True, read, aliases=("echo-2",)),)
+PROBES = (
+    Probe("echo", "udp", (), (), lambda payload: payload.startswith(b"hello"), read, aliases=("echo-2",)),
+)
 
 
 def sample(*observations: object, **more: object) -> tuple[list[Fact], list[str]]:
@@ -65,6 +67,13 @@ def test_one_bad_observation_hides_no_other(observation: object, kind: str) -> N
     facts, problems = sample(observation, {"field": "http.server", "text": "x"})
     assert [fact.text for fact in facts] == ["x"]
     assert problems == [kind]
+
+
+def test_a_foreign_name_is_a_problem_but_the_bytes_may_tell() -> None:
+    """A payload under a name we do not have is read by the protocol that knows its first bytes."""
+    facts, problems = sample({"protocol": "their-echo", "payload": "hello"})
+    assert [fact.text for fact in facts] == ["hello"]
+    assert problems == ["unknown-protocol"]
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "7", '{"id": 1}', '{"observations": {}}', "[" * 100_000])
