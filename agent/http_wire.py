@@ -44,7 +44,7 @@ _MAX_LINE: Final = 8_192
 _MAX_CHUNKS: Final = 4_096
 _MAX_INTERIM: Final = 4
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/(\d(?:\.\d)?)[ \t]+(\d{3})(?=[ \t\r\n])[ \t]*([^\r\n]*)")
+_STATUS_LINE: Final = re.compile(rb"[\r\n]{0,4}HTTP/(\d(?:\.\d)?)[ \t]+(\d{3})(?=[ \t\r\n])[ \t]*([^\r\n]*)")
 _CHUNK_SIZE: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[^\r\n]{0,256}\r?\n")
 _UNSAFE: Final = re.compile(rb"[^\x21-\x7e]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
