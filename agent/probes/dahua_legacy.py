@@ -60,8 +60,8 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
 def _first_section(payload: bytes) -> Iterator[Fact]:
     name, end, _ = payload[0x28:0x38].partition(b"\0")
     # A name that fills its 16 bytes may have been cut to fit.
-    if end and name:
-        yield Fact("dahua-legacy.device-type", _text(name))
+    if end and (text := _text(name)):
+        yield Fact("dahua-legacy.device-type", text)
     address = payload[0x38:0x3C]
     if len(address) == 4 and any(address):
         yield Fact("dahua-legacy.ipv4-address", str(ipaddress.IPv4Address(address)))
@@ -74,9 +74,8 @@ def _second_section(section: bytes, *, cut: bool) -> Iterator[Fact]:
     if not found:
         raise Malformed("no MAC where a Dahua answer has it", _SECTION_2)
     yield Fact("dahua-legacy.mac", found.group().decode("ascii"))
-    name = section[17:].rstrip(b"\0")
-    if name and not cut:
-        yield Fact("dahua-legacy.device-type", _text(name))
+    if not cut and (text := _text(section[17:])):
+        yield Fact("dahua-legacy.device-type", text)
 
 
 def _text_lines(section: bytes) -> Iterator[Fact]:

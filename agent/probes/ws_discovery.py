@@ -29,9 +29,7 @@ _VARIANTS: Final = (
 _ANSWERS: Final = frozenset({"ProbeMatches", "ResolveMatches", "Hello", "Bye"})
 _ANSWER: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?(?:ProbeMatches|ResolveMatches|Hello|Bye|Fault)[\s>]")
 _REQUEST: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?(?:Probe|Resolve|Envelope)[\s/>]")
-_OWN_WORDS: Final = re.compile(
-    rb"</(?:[\w.-]{1,64}:)?(?:XAddrs|Scopes|EndpointReference|MetadataVersion)>"
-)
+_OWN_WORDS: Final = re.compile(rb"</(?:[\w.-]{1,64}:)?(?:XAddrs|Scopes|EndpointReference|MetadataVersion)>")
 
 # What the prefixes mean where a fragment does not declare them.
 _CUSTOM: Final = {"dn": soap.NETWORK, "tdn": soap.NETWORK, "tds": soap.DEVICE}
@@ -79,7 +77,7 @@ def _facts(leaf: xml.Leaf, document: xml.Document) -> Iterator[Fact]:
     elif leaf.name == "Types":
         for name in leaf.text.split():
             prefix, _, local = name.rpartition(":")
-            if soap.is_onvif(document.namespace(prefix) or _CUSTOM.get(prefix)):
+            if local and soap.is_onvif(document.namespace(prefix) or _CUSTOM.get(prefix)):
                 yield Fact("onvif.type", local)
             else:
                 yield Fact("ws-discovery.type", name)

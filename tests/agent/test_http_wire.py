@@ -6,7 +6,7 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.http_wire import (
@@ -37,6 +37,7 @@ def test_request_is_complete_and_asks_for_a_close() -> None:
     assert request[head.end :] == b"<a/>"
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_nothing_from_the_network_starts_a_second_line(path: str, host: str, value: str) -> None:
     """Whatever path, host and value hold, the request has the lines it was given."""
@@ -152,6 +153,7 @@ def test_what_is_no_answer_is_none(payload: bytes) -> None:
     assert not whole_response(payload)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_no_bytes_raise(payload: bytes) -> None:
     """Whatever comes, taking it apart does not fail."""

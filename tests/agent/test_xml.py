@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.wire import MAX_PAYLOAD, Malformed
@@ -135,6 +135,7 @@ def test_the_first_element_tells_what_it_is(payload: bytes, expected: bool) -> N
     assert looks_like(payload, b"Probe") is expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=5), max_size=40).map(b"".join))
 def test_a_cut_never_invents(payload: bytes) -> None:
     """No bytes raise, and every leaf of a beginning is a leaf of the whole, in the same order."""

@@ -48,6 +48,16 @@ def test_a_type_that_fills_its_place_is_not_trusted() -> None:
     assert [text for name, text in found if name == "device-type"] == [long.decode()]
 
 
+def test_a_blank_type_is_no_type() -> None:
+    """Spaces where the type should be give no fact."""
+    assert [name for name, _ in facts(answer(b"  ", b"90:02:a9:00:00:01  "))] == [
+        "ipv4-address",
+        "mac",
+        "name",
+        "serial-no",
+    ]
+
+
 def test_three_ways() -> None:
     """Whole, cut at every byte and with a tail, the answer never tells more than it says."""
     three_ways(DAHUA_LEGACY, answer())
@@ -55,7 +65,7 @@ def test_three_ways() -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(DAHUA_LEGACY)
+    only_malformed(DAHUA_LEGACY, answer())
 
 
 def test_text_lines_alone_are_read() -> None:

@@ -64,8 +64,8 @@ def test_three_ways(payload: bytes) -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(DHIP)
-    only_malformed(DAHUA_DVRIP)
+    only_malformed(DHIP, framed(BODY), BODY)
+    only_malformed(DAHUA_DVRIP, framed(CHALLENGE))
 
 
 def test_a_fragment_is_read_as_far_as_it_goes() -> None:

@@ -124,7 +124,7 @@ def test_three_ways(payload: bytes) -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(ONVIF)
+    only_malformed(ONVIF, INFORMATION, http(FAULT))
 
 
 @pytest.mark.parametrize(

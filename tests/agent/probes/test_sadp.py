@@ -47,7 +47,7 @@ def test_three_ways() -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(SADP)
+    only_malformed(SADP, ANSWER)
 
 
 def test_a_fragment_is_read_as_far_as_it_goes() -> None:

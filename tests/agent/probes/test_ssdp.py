@@ -43,7 +43,7 @@ def test_three_ways(payload: bytes) -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(SSDP)
+    only_malformed(SSDP, NOTIFY, ANSWER, HEADERS)
 
 
 @pytest.mark.parametrize(

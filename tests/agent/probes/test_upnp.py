@@ -56,7 +56,7 @@ def test_three_ways(payload: bytes) -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(UPNP)
+    only_malformed(UPNP, DESCRIPTION, HTTP)
 
 
 @pytest.mark.parametrize(

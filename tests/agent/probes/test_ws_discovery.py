@@ -70,7 +70,15 @@ def test_three_ways() -> None:
 
 def test_only_malformed_escapes() -> None:
     """No bytes raise anything but Malformed."""
-    only_malformed(WS_DISCOVERY)
+    only_malformed(WS_DISCOVERY, MATCHES)
+
+
+def test_a_type_without_a_name_is_no_onvif_type() -> None:
+    """A prefix alone is kept as it stands, not as an empty ONVIF type."""
+    assert facts(message(b"<d:Hello><d:Types>x1:</d:Types></d:Hello>")) == [
+        NAMESPACE,
+        ("ws-discovery.type", "x1:"),
+    ]
 
 
 def test_a_refusal_is_evidence() -> None:
@@ -108,7 +116,7 @@ def test_the_only_questions_are_probes_in_three_variants() -> None:
     assert WS_DISCOVERY.hello is not None
     asks = WS_DISCOVERY.hello(Target("239.255.255.250", 3702))
     assert len(asks) == 3
-    ids = set()
+    ids: set[str] = set()
     for ask, (types, namespace) in zip(
         asks,
         [
