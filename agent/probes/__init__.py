@@ -1,33 +1,53 @@
 """Every protocol that camcensus speaks or reads: one file each, listed here.
 
-The order is the order of preference where two would take the same bytes.
+The order is the order of preference where two would take the same bytes: what is a maker's
+own stands before the standards, and HTTP last, because so much travels in it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from agent.probes.arp import ARP
 from agent.probes.dahua_legacy import DAHUA_LEGACY
-from agent.probes.dhip import DHIP
+from agent.probes.dhcp import DHCP
+from agent.probes.dhip import DAHUA_DVRIP, DHIP
+from agent.probes.dns import DNS
+from agent.probes.http import HTTP
+from agent.probes.mdns import MDNS
 from agent.probes.onvif import ONVIF
+from agent.probes.rtsp import RTSP
 from agent.probes.sadp import SADP
 from agent.probes.snmp import SNMP
 from agent.probes.ssdp import SSDP
+from agent.probes.tls import TLS
+from agent.probes.tplink_tdp import TPLINK_TDP
 from agent.probes.upnp import UPNP
 from agent.probes.ws_discovery import WS_DISCOVERY
+from agent.probes.xiongmai import XIONGMAI
 from agent.wire import Probe
 
 __all__ = ["ALL", "probe_named"]
 
 ALL: Final[tuple[Probe, ...]] = (
+    ARP,
+    DHCP,
     SADP,
     DHIP,
     DAHUA_LEGACY,
+    DAHUA_DVRIP,
+    TPLINK_TDP,
+    XIONGMAI,
     WS_DISCOVERY,
     SSDP,
+    MDNS,
+    DNS,
+    SNMP,
+    TLS,
+    RTSP,
     ONVIF,
     UPNP,
-    SNMP,
+    HTTP,
 )
 
 

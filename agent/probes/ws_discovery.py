@@ -1,7 +1,7 @@
 """WS-Discovery: SOAP over UDP 3702, by which ONVIF devices are found.
 
 Messages after WS-Discovery (April 2005) and ONVIF Core chapter 7. The question goes out in
-three variants, since devices differ in which one they answer. Addresses inside an answer
+four variants, since devices differ in which one they answer. Addresses inside an answer
 may be old ones: the sender of the datagram is who speaks.
 """
 
@@ -20,9 +20,12 @@ __all__ = ["WS_DISCOVERY"]
 
 _ADDRESSING: Final = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 _DISCOVERY: Final = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
+_DEVICE_PROFILE: Final = "http://schemas.xmlsoap.org/ws/2006/02/devprof"
 _VARIANTS: Final = (
     ("dn:NetworkVideoTransmitter", f' xmlns:dn="{soap.NETWORK}"'),
     ("tds:Device", f' xmlns:tds="{soap.DEVICE}"'),
+    # Computers and printers answer to this one alone (wsdd compares it as text).
+    ("wsdp:Device", f' xmlns:wsdp="{_DEVICE_PROFILE}"'),
     ("", ""),
 )
 
