@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from types import SimpleNamespace
+
 import pytest
+from ipycam.config import CameraConfig
+from ipycam.http import IPCameraHTTPHandler
+from ipycam.onvif import ONVIFService
 
 from agent.http_wire import split_head
 from agent.probes.onvif import ONVIF, service_ask
@@ -198,3 +208,58 @@ def test_an_announced_address_is_asked_at_the_answering_host() -> None:
         assert head.first("host") == "192.0.2.7:8443"
         assert (one.port, one.transport) == (8443, "tls")
     assert service_ask("soap.udp://192.0.2.7", "192.0.2.7") is None
+
+
+@contextmanager
+def ipycam_at_loopback(**settings: str) -> Iterator[int]:
+    """The ONVIF service of ipycam, a camera that nobody here wrote, on a port of its own."""
+    camera = SimpleNamespace(onvif=ONVIFService(CameraConfig(**settings)))
+    handler = type("Handler", (IPCameraHTTPHandler,), {"camera": camera})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def conversation(port: int) -> dict[str, list[tuple[str, str]]]:
+    """Ask all there is to ask over real sockets, each reply read until its framing says it is whole."""
+    asks = [first_ask("127.0.0.1", port)]
+    told: dict[str, list[tuple[str, str]]] = {}
+    for ask in asks:
+        reply = b""
+        assert ask.whole is not None
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(ask.payload)
+            while not ask.whole(reply):
+                more = connection.recv(512)
+                assert more
+                reply += more
+        told[operation(ask)] = [fact for fact in facts(reply, ask.payload) if fact[0] != "http.server"]
+        asks.extend(ONVIF.follow(ask, reply))
+    return told
+
+
+def test_a_real_camera_service_tells_who_it_is() -> None:
+    """A camera (ipycam) without a password gives its device information, scopes and services."""
+    with ipycam_at_loopback(manufacturer="Maker", model="Model-1") as port:
+        told = conversation(port)
+    assert list(told) == [
+        "GetSystemDateAndTime",
+        "GetDeviceInformation",
+        "GetScopes",
+        "GetServices",
+        "GetHostname",
+    ]
+    assert told["GetDeviceInformation"][:2] == [("onvif.manufacturer", "Maker"), ("onvif.model", "Model-1")]
+    assert ("onvif.scope", "onvif://www.onvif.org/Profile/Streaming") in told["GetScopes"]
+    assert {field for field, _ in told["GetServices"]} == {"onvif.xaddr"}
+
+
+def test_a_real_camera_service_with_a_password_is_asked_once() -> None:
+    """A camera (ipycam) with a password refuses with a fault, which is kept, and it is left alone."""
+    with ipycam_at_loopback(username="user", password="not-guessed") as port:  # noqa: S106 - a password of the test's own server
+        assert conversation(port) == {"GetSystemDateAndTime": [("onvif.fault", "Sender not authorized")]}

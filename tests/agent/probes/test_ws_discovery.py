@@ -111,17 +111,18 @@ def test_questions_say_nothing_of_who_asked(payload: bytes) -> None:
     assert not WS_DISCOVERY.mine(payload)
 
 
-def test_the_only_questions_are_probes_in_three_variants() -> None:
+def test_the_only_questions_are_probes_in_four_variants() -> None:
     """Every request is a Probe on one line, each with an id of its own."""
     assert WS_DISCOVERY.hello is not None
     asks = WS_DISCOVERY.hello(Target("239.255.255.250", 3702))
-    assert len(asks) == 3
+    assert len(asks) == 4
     ids: set[str] = set()
     for ask, (types, namespace) in zip(
         asks,
         [
             (("dn:NetworkVideoTransmitter",), "http://www.onvif.org/ver10/network/wsdl"),
             (("tds:Device",), "http://www.onvif.org/ver10/device/wsdl"),
+            (("wsdp:Device",), "http://schemas.xmlsoap.org/ws/2006/02/devprof"),
             ((), None),
         ],
         strict=True,
@@ -134,7 +135,7 @@ def test_the_only_questions_are_probes_in_three_variants() -> None:
         assert document.namespace(types[0].partition(":")[0] if types else "dn") == namespace
         ids.update(document.texts("MessageID"))
         assert facts(ask.payload) == []
-    assert len(ids) == 3
+    assert len(ids) == 4
     assert all(re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", text) for text in ids)
 
 
