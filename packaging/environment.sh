@@ -1,9 +1,10 @@
 # shellcheck shell=sh disable=SC2154 # the script that sources this sets $root
 # Makes the virtual environment of a checkout, for ./camcensus with ./test.
 #
-# An environment counts as ready when it holds a copy of the lock file it was made from. The copy
-# is written last, so what was interrupted or failed is made anew. A lock folder beside the
-# environment keeps two set-ups apart. Everything that is said goes to stderr.
+# An environment of ours carries the mark .camcensus; one that somebody else made is never touched.
+# It counts as ready when it holds a copy of the lock file it was made from. The copy is written
+# last, so what was interrupted or failed is made anew. A lock folder beside the environment keeps
+# two set-ups apart. Everything that is said goes to stderr.
 
 say() {
     printf 'camcensus: %s\n' "$1" >&2
@@ -17,13 +18,12 @@ give_up() {
     exit "$code"
 }
 
-# Sets $venv: beside the code or, where that cannot be written, in the user's cache.
+# Sets $venv: beside the code or, where that cannot be written or is not ours, in the user's cache.
 choose_environment() {
     venv=$root/.venv
-    if [ -e "$venv" ]; then
-        [ -w "$venv" ] && [ -w "$root" ] && return
-    else
-        [ -w "$root" ] && return
+    if [ -w "$root" ]; then
+        if [ ! -e "$venv" ]; then return; fi
+        if [ -e "$venv/.camcensus" ] && [ -w "$venv" ]; then return; fi
     fi
     cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/camcensus
     mkdir -p "$cache" 2>/dev/null ||
@@ -129,24 +129,49 @@ install_locked() {
     fi
 }
 
+# Makes an empty environment where $venv is; only what carries our mark is removed for it.
+make_environment() {
+    if [ -e "$venv" ] && [ ! -e "$venv/.camcensus" ]; then
+        give_up 1 "$venv was not made by camcensus, and stays as it is: move it away"
+    fi
+    say "setting up with $python, once: the environment goes to $venv"
+    rm -rf "$venv"
+    mkdir -p "$venv"
+    : >"$venv/.camcensus"
+    if [ -n "$uv" ]; then
+        "$uv" venv --quiet --no-project --allow-existing --python "$python" "$venv" >&2
+    else
+        "$python" -I -m venv "$venv" >&2
+    fi || give_up 1 "the environment could not be made, for the reason above"
+}
+
+# Whether the interpreter of $venv still runs and packages can be put beside it.
+takes_packages() {
+    if [ -n "$uv" ]; then
+        "$venv/bin/python" -I -c '' 2>/dev/null
+    else
+        "$venv/bin/python" -I -m pip --version >/dev/null 2>&1
+    fi
+}
+
 # Makes $venv whole, unless another set-up has done so while we waited.
 prepare_environment() {
     find_python
     take_turn
     if ! is_ready; then
-        say "setting up with $python, once: the environment goes to $venv"
-        rm -rf "$venv"
-        if [ -n "$uv" ]; then
-            "$uv" venv --quiet --no-project --python "$python" "$venv" >&2
+        stamp=$venv/.requirements.lock
+        if [ -e "$stamp" ] && [ -e "$venv/.camcensus" ] && takes_packages; then
+            # It was whole once: what changed goes on top. Without its stamp it is made anew if this fails.
+            rm -f "$stamp"
         else
-            "$python" -I -m venv "$venv" >&2
-        fi || give_up 1 "the environment could not be made, for the reason above; nothing is left of it"
+            make_environment
+        fi
         say "installing the packages of requirements.lock, each checked against its hash"
         install_locked "$root/requirements.lock" ||
             give_up 1 "the packages could not be installed, for the reason above. Run it again to try again" \
                 "(behind a proxy set https_proxy; for a mirror PIP_INDEX_URL or UV_DEFAULT_INDEX)"
-        cp "$root/requirements.lock" "$venv/.requirements.lock.part"
-        mv "$venv/.requirements.lock.part" "$venv/.requirements.lock"
+        cp "$root/requirements.lock" "$stamp.part"
+        mv "$stamp.part" "$stamp"
         say "ready"
     fi
     end_turn

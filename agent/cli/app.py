@@ -1,43 +1,74 @@
-"""The program: every command under its name, every error as one line."""
+"""The program: every command under its name, every error as one line.
+
+Only the command that is called gets imported, so ``camcensus --help`` answers at once.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import typer
+from typer.main import get_command
 
-from agent.cli import demo, doctor, explain, identify, replay, rules, scan
+from agent import __version__
 from agent.cli.exits import DONE, FAILED, INCOMPLETE, USAGE
 
-__all__ = ["app", "run"]
+__all__ = ["COMMANDS", "build", "run"]
 
 _HELP: Final = "Find the IP cameras, recorders and doorbells on a network, and say who made them."
 
-app = typer.Typer(
-    name="camcensus",
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "scan": "Ask the hosts of a network what they are.",
+        "replay": "Read recorded captures: the same verdicts as live, offline.",
+        "identify": "Say who made each recorded device: one line out for each line in, in order.",
+        "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
+        "rules": "Look at the rules, check them, prove them by their examples.",
+        "demo": "Scan a simulated site on this machine, for real.",
+        "doctor": "Say what this machine can and cannot do, and the fix for each.",
+    }
 )
+"""Every command with the first line of its help; ``agent/cli/<name>.py`` holds it."""
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The program with the command `wanted` in it; the others are there by name."""
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_root)
+    for name, line in COMMANDS.items():
+        if name != wanted:
+            app.command(name, help=line)(_not_loaded)
+            continue
+        module = import_module(f"agent.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def _not_loaded() -> None:
+    raise RuntimeError("a command was called that was not asked for")
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib import metadata  # noqa: PLC0415 - only for --version
-
-        try:
-            typer.echo(f"camcensus {metadata.version('camcensus')}")
-        except metadata.PackageNotFoundError:
-            typer.echo("camcensus (not installed as a package)")
+        typer.echo(f"camcensus {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version_wanted: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -46,22 +77,17 @@ def _root(
     pass
 
 
-app.command("scan")(scan.scan)
-app.command("replay")(replay.replay)
-app.command("identify")(identify.identify)
-app.command("explain")(explain.explain)
-app.add_typer(rules.app, name="rules")
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-
-
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; no traceback reaches the user."""
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        app(list(argv) if argv is not None else None)
-    except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else DONE
-    except KeyboardInterrupt:
+        command = get_command(build(next((word for word in words if not word.startswith("-")), None)))
+        with command.make_context("camcensus", words) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except (typer.Abort, KeyboardInterrupt):
         sys.stderr.write("camcensus: interrupted\n")
         return INCOMPLETE
     except BrokenPipeError:
@@ -79,9 +105,13 @@ def _say(error: Exception) -> int:
         import traceback  # noqa: PLC0415 - only when asked for
 
         traceback.print_exception(error)
-    mistakes = {"ScopeError", "ConfigError", "RuleError", "RegistryError", "CodecError", "PackError"}
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        # A group that is called without a command says its whole help.
+        sys.stderr.write(f"{text}\n" if "\n" in text else f"camcensus: {text} (--help says more)\n")
+        return USAGE
     text = " ".join(str(error).split())
-    if type(error).__name__ in mistakes:
+    if isinstance(error, _mistakes()):
         sys.stderr.write(f"camcensus: {text}\n")
         return USAGE
     if isinstance(error, OSError):
@@ -93,3 +123,14 @@ def _say(error: Exception) -> int:
         "Set CAMCENSUS_TRACEBACK=1 to see where, and please report it.\n"
     )
     return FAILED
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    """What users can mend: wrong rules, registry, report, pack, targets or settings."""
+    # They live in rooms that a command which went well may never have entered.
+    from fingerprints.codec import CodecError  # noqa: PLC0415
+    from fingerprints.oui import RegistryError  # noqa: PLC0415
+    from fingerprints.pack import PackError  # noqa: PLC0415
+    from fingerprints.rules import RuleError  # noqa: PLC0415
+
+    return (CodecError, PackError, RegistryError, RuleError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 
 import typer
 
+from agent import __version__
 from agent.census import Tally, provenance
 from agent.cli.exits import exit_code
 from agent.cli.options import FailOn, OutputFormat
@@ -48,15 +50,9 @@ def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
 
 def run_facts(bench: Bench, command: str, started: datetime, **more: Any) -> dict[str, Any]:
     """The `run` section of a report: which tool, knowledge and policies, and when."""
-    from importlib import metadata  # noqa: PLC0415 - only when a report is made
-
-    try:
-        version = metadata.version("camcensus")
-    except metadata.PackageNotFoundError:
-        version = "unreleased"
     return {
         "tool": "camcensus",
-        "version": version,
+        "version": __version__,
         "command": command,
         "started": _stamp(started),
         "finished": _stamp(datetime.now(UTC)),
@@ -73,6 +69,9 @@ def _stamp(at: datetime) -> str:
 def opened(output: Path | None) -> Iterator[TextIO]:
     """Stdout, or the file `output`, which appears whole or not at all."""
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What this terminal cannot show is written as an escape, not as a failure.
+            sys.stdout.reconfigure(errors="backslashreplace")
         yield sys.stdout
         sys.stdout.flush()
         return

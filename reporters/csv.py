@@ -1,0 +1,76 @@
+"""Writes the devices of a report as a table that spreadsheets open safely."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+from fingerprints.codec import device_to_json
+from fingerprints.model import Device, Report
+from reporters.provenance import oui_date, policy_dates, rules_version
+from reporters.text import visible
+
+__all__ = ["COLUMNS", "write"]
+
+_AS_THEY_ARE: Final = (
+    "finding",
+    "confidence",
+    "level",
+    "manufacturer",
+    "brand",
+    "device_class",
+    "model",
+    "firmware",
+    "serial",
+    "mac",
+    "first_seen",
+    "last_seen",
+    "site",
+)
+_LISTS: Final = ("addresses", "macs", "hostnames", "ports", "vlans", "policies", "notes")
+
+COLUMNS: Final = (
+    "id",
+    *_AS_THEY_ARE,
+    *_LISTS,
+    "rules",
+    "conflicts",
+    "problems",
+    "rules_version",
+    "oui_date",
+    "policy_dates",
+)
+"""The first line of every file; lists stand in one cell, parted by spaces (notes and problems by `; `)."""
+
+# A cell that begins so is a formula to spreadsheets, whatever wrote it.
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide forms count, too
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Put a header and one row a device on `out`, lines ended as RFC 4180 has them."""
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    run = (rules_version(report.run), oui_date(report.run), policy_dates(report.run))
+    for device in report.devices:
+        writer.writerow([_cell(value) for value in (*_row(device, device_to_json(device)), *run)])
+
+
+def _row(device: Device, shown: Mapping[str, Any]) -> list[object]:
+    lists = [("; " if name == "notes" else " ").join(map(str, shown[name])) for name in _LISTS]
+    return [
+        device.id,
+        *(shown[name] for name in _AS_THEY_ARE),
+        *lists,
+        " ".join(dict.fromkeys(item.rule for item in device.verdict.evidence)),
+        "; ".join(f"{row.claim}: {row.kept}, not {row.against}" for row in device.verdict.conflicts),
+        "; ".join(f"{row.where}: {row.what}" for row in device.problems),
+    ]
+
+
+def _cell(value: object) -> object:
+    """A cell that is shown as it is: an apostrophe keeps what looks like a formula a text."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = visible(str(value))
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -1,0 +1,193 @@
+"""Writes a report for people: who made each device, what that means, what was not seen.
+
+Eighty columns where nobody says how many there are; colour on a terminal alone. Everything
+that a device wrote is made harmless before it is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TextIO
+
+from fingerprints.model import Device, Problem, Report, Status
+from reporters.provenance import oui_date, policy_dates, rules_version
+from reporters.text import fitted, shortened, visible, width
+
+__all__ = ["write"]
+
+_WIDTH: Final = 80
+_WIDEST: Final = 140
+_MAX_PROBLEMS: Final = 12
+_ADDRESS: Final = 17
+_CLASS: Final = 9
+_FINDING: Final = 13
+_ORDER: Final[tuple[Status, ...]] = ("flagged", "suspected", "clear", "unidentified")
+_COLOURS: Final[Mapping[str, str]] = {
+    "flagged": "\x1b[1;31m",
+    "suspected": "\x1b[33m",
+    "clear": "\x1b[32m",
+    "unidentified": "\x1b[2m",
+}
+_PLAIN: Final = "\x1b[0m"
+_CLASSES: Final[Mapping[str, str]] = {
+    "access-control": "access",
+    "not-surveillance": "other",
+    "unknown": "-",
+}
+
+_COVERAGE: Final[Mapping[str, str]] = {
+    "unidentified": "{} hosts are there, and nothing they said tells who made them",
+    "without_mac": "{} hosts were seen without their MAC address (behind a router, or never by themselves)",
+    "remote_addresses_left_out": "{} public addresses were left out",
+    "hosts_forgotten": "{} hosts were forgotten, because there were too many to keep",
+}
+"""What each count of the coverage means; a count of none is not worth a line."""
+_SAID_ELSEWHERE: Final = frozenset(
+    {"incomplete", "hosts", "identified", "flagged", "suspected", "messages_read", *_COVERAGE}
+)
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Put the table, the summary, what was not seen and the problems on `out`."""
+    terminal = out.isatty()
+    columns = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDEST) if terminal else _WIDTH
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    columns = max(columns, _WIDTH)
+    out.writelines(line.rstrip() + "\n" for line in _lines(report, columns, colour=colour))
+
+
+def _lines(report: Report, columns: int, *, colour: bool) -> Iterator[str]:
+    if report.devices:
+        yield from _devices(report.devices, columns, colour=colour)
+        yield ""
+    yield from _summary(report.devices)
+    yield from _not_seen(report, columns)
+    yield from _problems(report.problems, columns)
+    yield ""
+    yield from _wrapped(
+        f"Rules {rules_version(report.run)}; MAC registry of {oui_date(report.run)}; "
+        f"policies: {policy_dates(report.run)}.",
+        columns,
+    )
+
+
+def _devices(devices: Iterable[Device], columns: int, *, colour: bool) -> Iterator[str]:
+    free = columns - _ADDRESS - _CLASS - _FINDING - 4
+    maker, model = free - free * 17 // 37, free * 17 // 37
+    yield " ".join(
+        (
+            fitted("ADDRESS", _ADDRESS),
+            fitted("MAKER (BADGE)", maker),
+            fitted("MODEL", model),
+            fitted("CLASS", _CLASS),
+            "FINDING",
+        )
+    )
+    for device in sorted(devices, key=_rank):
+        verdict = device.verdict
+        address = visible(device.addresses[0] if device.addresses else device.id)
+        if width(address) > _ADDRESS:
+            yield address
+            address = ""
+        finding = fitted(_finding(device), _FINDING)
+        if colour:
+            finding = f"{_COLOURS[device.finding.status]}{finding}{_PLAIN}"
+        yield " ".join(
+            (
+                fitted(address, _ADDRESS),
+                fitted(_maker(device), maker),
+                fitted(verdict.model or "-", model),
+                fitted(_CLASSES.get(verdict.device_class, verdict.device_class), _CLASS),
+                finding,
+            )
+        )
+
+
+def _rank(device: Device) -> tuple[int, bool]:
+    return _ORDER.index(device.finding.status), device.verdict.device_class == "not-surveillance"
+
+
+def _maker(device: Device) -> str:
+    verdict = device.verdict
+    badge = f" ({verdict.brand})" if verdict.brand not in {None, verdict.manufacturer} else ""
+    return f"{verdict.manufacturer or ('?' if badge else '-')}{badge}"
+
+
+def _finding(device: Device) -> str:
+    status = device.finding.status
+    if device.verdict.manufacturer is None:
+        return status
+    word = status.upper() if status == "flagged" else status
+    # Never rounded up: there is no certainty of 100 %.
+    share = min(int(device.verdict.confidence * 1000), 999)
+    return f"{word} {share // 10}.{share % 10}%" if share >= 900 else f"{word} {share // 10}%"
+
+
+def _summary(devices: tuple[Device, ...]) -> Iterator[str]:
+    found = Counter(device.finding.status for device in devices)
+    counts = ", ".join(f"{found[status]} {status}" for status in _ORDER if found[status])
+    total = f"{len(devices)} device{'' if len(devices) == 1 else 's'}"
+    yield f"{total}: {counts}." if devices else "No device was seen."
+    for status in _ORDER[:2]:
+        makers = Counter(_maker(device) for device in devices if device.finding.status == status)
+        for name, count in makers.most_common():
+            yield f"  {status:<10} {count:>4}  {visible(name)}"
+
+
+def _not_seen(report: Report, columns: int) -> Iterator[str]:
+    lines = [
+        text.format(count)
+        for key, text in _COVERAGE.items()
+        if isinstance(count := report.coverage.get(key), int) and count
+    ]
+    lines += _other_coverage(report.coverage)
+    if not report.complete:
+        lines.insert(0, "INCOMPLETE: not everything that was asked for was covered")
+    if lines:
+        yield ""
+        yield "Coverage"
+    for line in lines:
+        yield from _wrapped(f"  {line}", columns)
+
+
+def _other_coverage(coverage: Mapping[str, object]) -> Iterator[str]:
+    """What a command itself says of its coverage: names of things, texts and counts that are not nought."""
+    for key, value in coverage.items():
+        if key in _SAID_ELSEWHERE or not value or isinstance(value, bool):
+            continue
+        name = visible(key.replace("_", " "))
+        if isinstance(value, str | int | float):
+            yield f"{name}: {visible(str(value))}"
+        elif isinstance(value, Mapping):
+            pairs = ", ".join(f"{item} {count}" for item, count in value.items() if isinstance(count, int))
+            if pairs:
+                yield f"{name}: {visible(pairs)}"
+        elif isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            shown = ", ".join(value[:20]) + (f" and {len(value) - 20} more" if len(value) > 20 else "")
+            yield f"{name}: {visible(shown)}"
+
+
+def _problems(problems: tuple[Problem, ...], columns: int) -> Iterator[str]:
+    if not problems:
+        return
+    yield ""
+    yield "Problems"
+    for problem in problems[:_MAX_PROBLEMS]:
+        yield from _wrapped(f"  {shortened(problem.where, 200)}: {shortened(problem.what, 300)}", columns)
+    if len(problems) > _MAX_PROBLEMS:
+        yield f"  and {len(problems) - _MAX_PROBLEMS} more (--format json has all)"
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    indent = " " * (len(text) - len(text.lstrip()))
+    return textwrap.wrap(
+        text.strip(),
+        columns,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )
