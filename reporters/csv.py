@@ -43,8 +43,8 @@ COLUMNS: Final = (
 )
 """The first line of every file; lists stand in one cell, parted by spaces (notes and problems by `; `)."""
 
-# A cell that begins so is a formula to spreadsheets, whatever wrote it.
-_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide forms count, too
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A cell that begins so, in narrow or wide form, is a formula to spreadsheets, whatever wrote it."""
 
 
 def write(report: Report, out: TextIO) -> None:
