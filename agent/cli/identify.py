@@ -68,6 +68,9 @@ def identify(
             unreadable += not sample.facts and bool(sample.problems)
             if lines:
                 _write(out, sample, verdict, finding)
+                if _STDIN in files:
+                    # Whoever writes to us may wait for this answer before the next question.
+                    out.flush()
             else:
                 name = str(sample.id) if sample.id is not None else where
                 devices.append(Device(name, verdict, finding, problems=sample.problems))
