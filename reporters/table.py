@@ -23,6 +23,7 @@ _WIDTH: Final = 80
 _WIDEST: Final = 140
 _MAX_PROBLEMS: Final = 12
 _ADDRESS: Final = 17
+_MAC: Final = 17
 _CLASS: Final = 9
 _FINDING: Final = 13
 _ORDER: Final[tuple[Status, ...]] = ("flagged", "suspected", "clear", "unidentified")
@@ -76,11 +77,13 @@ def _lines(report: Report, columns: int, *, colour: bool) -> Iterator[str]:
 
 
 def _devices(devices: Iterable[Device], columns: int, *, colour: bool) -> Iterator[str]:
-    free = columns - _ADDRESS - _CLASS - _FINDING - 4
+    mac = _MAC if columns >= _WIDTH + _MAC + 1 else 0
+    free = columns - _ADDRESS - _CLASS - _FINDING - 4 - (mac and mac + 1)
     maker, model = free - free * 17 // 37, free * 17 // 37
     yield " ".join(
         (
             fitted("ADDRESS", _ADDRESS),
+            *([fitted("MAC", mac)] if mac else []),
             fitted("MAKER (BADGE)", maker),
             fitted("MODEL", model),
             fitted("CLASS", _CLASS),
@@ -99,6 +102,7 @@ def _devices(devices: Iterable[Device], columns: int, *, colour: bool) -> Iterat
         yield " ".join(
             (
                 fitted(address, _ADDRESS),
+                *([fitted(verdict.mac or "-", mac)] if mac else []),
                 fitted(_maker(device), maker),
                 fitted(verdict.model or "-", model),
                 fitted(_CLASSES.get(verdict.device_class, verdict.device_class), _CLASS),

@@ -82,7 +82,7 @@ def identify(
     if not lines:
         run = run_facts(bench, "identify", started, files=files)
         report = Report(tuple(devices), {"incomplete": bool(unreadable), "lines": len(devices)}, (), run)
-        raise deliver(report, form, output, fail_on)
+        raise deliver(report, form, output, fail_on, quiet=quiet)
     raise typer.Exit(FOUND if found else INCOMPLETE if unreadable else DONE)
 
 

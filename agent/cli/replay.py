@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +21,7 @@ from agent.cli.options import (
 from agent.cli.wiring import deliver, prepare, run_facts, say
 from agent.probes import ALL
 from fingerprints.model import Problem
+from reporters.text import visible
 
 __all__ = ["replay"]
 
@@ -46,22 +46,29 @@ def replay(
     bench = prepare(policy, oui)
     tally = bench.tally(site=site)
     problems: list[Problem] = []
-    coverage: list[dict[str, Any]] = []
-    for source in find_captures(files, problems.append):
-        capture = Replay(source, ALL)
-        for message in capture:
-            tally.feed(message)
-        problems += capture.problems
-        coverage.append(capture.stats.to_json())
-        if verbose:
-            say(f"{capture.name}: {capture.stats.frames} frames", quiet=quiet)
+    captures: list[Replay] = []
+    interrupted = False
+    try:
+        for source in find_captures(files, problems.append):
+            capture = Replay(source, ALL)
+            # Before it is read: what is known of a capture counts even if reading is stopped.
+            captures.append(capture)
+            for message in capture:
+                tally.feed(message)
+            if verbose:
+                say(f"{visible(capture.name)}: {capture.stats.frames} frames", quiet=quiet)
+    except KeyboardInterrupt:
+        interrupted = True
+        say("interrupted: this is what is known so far", quiet=quiet)
+    problems += [problem for capture in captures for problem in capture.problems]
     report = tally.report(
-        coverage={"incomplete": bool(problems), "captures": coverage},
+        coverage={
+            "incomplete": interrupted or bool(problems),
+            "interrupted": interrupted,
+            "captures": [capture.stats.to_json() for capture in captures],
+        },
         run=run_facts(bench, "replay", started, files=files),
         on=started.date(),
         problems=problems,
     )
-    for problem in problems:
-        say(f"{problem.where}: {problem.what}", quiet=quiet)
-    sys.stderr.flush()
-    raise deliver(report, form, output, fail_on)
+    raise deliver(report, form, output, fail_on, quiet=quiet)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import typer
 
@@ -25,8 +25,12 @@ from fingerprints.model import Report
 from fingerprints.oui import Registry
 from fingerprints.policy import DEFAULT_POLICIES, Policy, load_policies
 from fingerprints.rules import load_knowledge
+from reporters import REPORTERS
+from reporters.text import visible
 
 __all__ = ["Bench", "deliver", "opened", "prepare", "run_facts", "say"]
+
+_MAX_SAID: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +89,23 @@ def opened(output: Path | None) -> Iterator[TextIO]:
 
 
 def deliver(
-    report: Report, form: OutputFormat | None, output: Path | None, fail_on: FailOn | None
+    report: Report,
+    form: OutputFormat | None,
+    output: Path | None,
+    fail_on: FailOn | None,
+    *,
+    quiet: bool = False,
 ) -> typer.Exit:
     """Write the report where the user wants it; the exit to raise."""
-    from reporters import REPORTERS  # noqa: PLC0415 - only when there is a report
-
-    write = REPORTERS[(form or OutputFormat.TABLE).value]
+    chosen = form or OutputFormat.TABLE
     with opened(output) as out:
-        write(report, out)
+        REPORTERS[chosen.value](report, out)
+    if chosen in {OutputFormat.JSONL, OutputFormat.CSV} or output is not None:
+        # These have no place for them, or nobody sees it.
+        for problem in report.problems[:_MAX_SAID]:
+            say(visible(f"{problem.where}: {problem.what}"), quiet=quiet)
+        if len(report.problems) > _MAX_SAID:
+            say(f"and {len(report.problems) - _MAX_SAID} more problems", quiet=quiet)
     return typer.Exit(exit_code(report, fail_on.value if fail_on else None))
 
 
