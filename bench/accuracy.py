@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -100,6 +101,11 @@ def brand_right(row: Judged, knowledge: Knowledge) -> bool:
     return got is not None and got in known
 
 
+def _has_badge(brand: str | None) -> bool:
+    """Whether the source knows a badge at all: some say outright that the device bears none."""
+    return brand is not None and not re.search(r"(?i)unbranded|generic|not named|unnamed", brand)
+
+
 def model_right(row: Judged) -> bool:
     """Whether the model is the true one, white space and case aside."""
     return _norm(row.verdict.model) == _norm(row.sample.truth.model)
@@ -124,13 +130,19 @@ def calibration(rows: Sequence[Judged]) -> tuple[float, float, list[tuple[str, i
 
 
 def figures(rows: Sequence[Judged], knowledge: Knowledge) -> dict[str, object]:
-    """The figures over all, by the names that other tools read."""
+    """The figures over all, by the names that other tools read.
+
+    flag_recall and oem_recall are over telling Hikvision- and Dahua-made devices; maker over all
+    telling cameras; brand over those whose maker was named and whose badge is known; model over
+    the devices that state it.
+    """
     flagged = [row for row in rows if row.flagged]
     ours = [row for row in rows if row.is_ours and row.sample.telling]
     badged = [row for row in ours if _norm(row.sample.truth.brand) != _norm(row.sample.truth.manufacturer)]
     telling = [row for row in rows if row.sample.telling and row.sample.truth.is_camera]
     stated = [row for row in rows if row.sample.model_stated and row.sample.truth.model]
-    branded = [row for row in telling if row.sample.truth.brand]
+    named = [row for row in telling if row.verdict.manufacturer is not None]
+    branded = [row for row in named if _has_badge(row.sample.truth.brand)]
     brier, ece, _ = calibration(rows)
     return {
         "devices": len(rows),

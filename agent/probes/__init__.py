@@ -13,6 +13,7 @@ from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
 from agent.probes.dhip import DAHUA_DVRIP, DHIP
 from agent.probes.dns import DNS
+from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
 from agent.probes.mdns import MDNS
 from agent.probes.onvif import ONVIF
@@ -33,6 +34,7 @@ ALL: Final[tuple[Probe, ...]] = (
     ARP,
     DHCP,
     SADP,
+    HIKVISION_EHOME,
     DHIP,
     DAHUA_LEGACY,
     DAHUA_DVRIP,
