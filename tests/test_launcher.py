@@ -249,7 +249,7 @@ def test_the_scripts_are_clean() -> None:
     """The shell scripts are POSIX, and the shell's own linter finds nothing."""
     if shutil.which("shellcheck") is None:
         pytest.skip("missing tool: shellcheck")
-    scripts = ["camcensus", "test", ".ci/run", "scripts/environment.sh"]
+    scripts = ["camcensus", "test", ".ci/run", "scripts/environment.sh", "scripts/lock"]
     done = subprocess.run(
         ["shellcheck", "-x", *scripts], cwd=REPO, check=False, capture_output=True, text=True
     )
