@@ -1,6 +1,4 @@
 """The agent: everything that touches the network."""
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
 """Version of camcensus; the package takes its own from here."""
