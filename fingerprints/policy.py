@@ -147,7 +147,8 @@ def apply_policies(
     """What `policies` say of `verdict` on the day `on` (the last day each is in force, when None)."""
     maker = verdict.manufacturer
     if maker is None:
-        status: Status = "clear" if verdict.device_class == "not-surveillance" else "unidentified"
+        known = verdict.device_class in {"not-surveillance", "software"}
+        status: Status = "clear" if known else "unidentified"
         return Finding(status)
     matches, notes = [], []
     for policy in policies:

@@ -46,6 +46,22 @@ _STATUSES: Final = ("experimental", "tested", "stable")
 _KINDS: Final = ("own", "subsidiary", "oem", "former-oem")
 _MAX_FILE: Final = 4 * 1024 * 1024
 _CAPTURES: Final = frozenset(CLAIMS) | {"maker"}
+_LEGAL_FORMS: Final = frozenset(
+    (
+        "co",
+        "ltd",
+        "limited",
+        "inc",
+        "incorporated",
+        "corp",
+        "corporation",
+        "company",
+        "llc",
+        "gmbh",
+        "ag",
+        "ab",
+    )
+)
 _HEADER: Final = re.compile(r"^\s*\[\[?\s*([A-Za-z0-9_.\"-]+)\s*\]?\]")
 
 
@@ -179,7 +195,11 @@ class Knowledge:
 
 
 def _key(text: str) -> str:
-    return re.sub(r"[\s_.,-]+", " ", text).strip().casefold()
+    """A name without case, punctuation and the legal form of the company behind it."""
+    words = re.sub(r"[\s_.,()-]+", " ", text).strip().casefold().split(" ")
+    while len(words) > 1 and words[-1] in _LEGAL_FORMS:
+        words.pop()
+    return " ".join(words)
 
 
 def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowledge:

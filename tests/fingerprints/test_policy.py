@@ -88,10 +88,10 @@ def test_mistakes_are_named(tmp_path: Path, knowledge: Knowledge, text: str, say
     assert "test.toml" in str(caught.value)
 
 
-def test_unknown_policies_are_refused(knowledge: Knowledge) -> None:
+def test_unknown_policies_are_refused() -> None:
     """An id that no file has is refused, listing those there are."""
     with pytest.raises(RuleError, match="uk-2022-sensitive-sites"):
-        load_policies(knowledge, ["no-such-policy"])
+        load_policies(load_knowledge(), ["no-such-policy"])
 
 
 def test_shipped_policies_load_and_name_the_two() -> None:
