@@ -16,6 +16,7 @@ from typing import Any, Final
 from agent.wire import MAX_PAYLOAD, Malformed, Probe
 from fingerprints.model import MAX_TEXT, Fact, Problem
 from fingerprints.oui import normalise_mac
+from fingerprints.rules import Knowledge
 
 __all__ = ["MAX_LINE", "MAX_OBSERVATIONS", "Sample", "read_sample"]
 
@@ -32,8 +33,8 @@ class Sample:
     problems: tuple[Problem, ...]
 
 
-def read_sample(line: str, where: str, fields: Mapping[str, object], probes: Sequence[Probe]) -> Sample:
-    """Read one line; `where` names it in Problems, `fields` is the closed vocabulary."""
+def read_sample(line: str, where: str, knowledge: Knowledge, probes: Sequence[Probe]) -> Sample:
+    """Read one line; `where` names it in Problems, `knowledge` has the closed vocabulary."""
     if len(line) > MAX_LINE:
         return Sample(None, (), (Problem(where, f"is longer than {MAX_LINE} characters", "oversize"),))
     try:
@@ -55,7 +56,7 @@ def read_sample(line: str, where: str, fields: Mapping[str, object], probes: Seq
     by_name = {name: probe for probe in probes for name in (probe.name, *probe.aliases)}
     for at, row in enumerate(rows[:MAX_OBSERVATIONS]):
         place = f"{where} observation {at + 1}"
-        for item in _read(row, place, fields, by_name):
+        for item in _read(row, place, knowledge, by_name):
             if isinstance(item, Fact):
                 facts.append(item)
             else:
@@ -64,36 +65,42 @@ def read_sample(line: str, where: str, fields: Mapping[str, object], probes: Seq
 
 
 def _read(
-    row: Any, place: str, fields: Mapping[str, object], probes: Mapping[str, Probe]
+    row: Any, place: str, knowledge: Knowledge, probes: Mapping[str, Probe]
 ) -> Iterator[Fact | Problem]:
     if not isinstance(row, dict):
         yield Problem(place, "is not a JSON object", "malformed")
     elif "field" in row:
-        yield from _fact(row, place, fields)
+        yield from _fact(row, place, knowledge, probes)
     elif "protocol" in row:
         yield from _payload(row, place, probes)
     else:
         yield Problem(place, "has neither `field` nor `protocol`", "malformed")
 
 
-def _fact(row: Mapping[str, Any], place: str, fields: Mapping[str, object]) -> Iterator[Fact | Problem]:
-    field, text = row["field"], row.get("text")
-    if not isinstance(field, str) or field not in fields:
-        yield Problem(place, f"unknown field {str(field)[:80]!r}", "unknown-field")
+def _fact(
+    row: Mapping[str, Any], place: str, knowledge: Knowledge, probes: Mapping[str, Probe]
+) -> Iterator[Fact | Problem]:
+    name, text = row["field"], row.get("text")
+    field = knowledge.field_named(name) if isinstance(name, str) else None
+    if field is None:
+        yield Problem(place, f"unknown field {str(name)[:80]!r}", "unknown-field")
         return
     if isinstance(text, int | float) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str):
-        yield Problem(place, f"the text of {field} is not a text", "malformed")
+        yield Problem(place, f"the text of {field.name} is not a text", "malformed")
         return
     text = text[:MAX_TEXT]
-    if field == "mac":
+    if field.name == "mac":
         mac = normalise_mac(text)
         if mac is None:
             yield Problem(place, f"{text[:40]!r} is not a MAC address", "malformed")
             return
         text = mac
-    yield Fact(field, text)
+    yield Fact(field.name, text)
+    reader = probes.get(field.read_as)
+    if reader is not None:
+        yield from _dissected(reader, text.encode("utf-8", "replace")[:MAX_PAYLOAD], place)
 
 
 def _payload(row: Mapping[str, Any], place: str, probes: Mapping[str, Probe]) -> Iterator[Fact | Problem]:
@@ -118,9 +125,14 @@ def _payload(row: Mapping[str, Any], place: str, probes: Mapping[str, Probe]) ->
             return
     if len(payload) > MAX_PAYLOAD:
         yield Problem(place, f"only the first {MAX_PAYLOAD} bytes are read", "oversize")
+    yield from _dissected(probe, payload[:MAX_PAYLOAD], place)
+
+
+def _dissected(probe: Probe, payload: bytes, place: str) -> Iterator[Fact | Problem]:
+    """What a probe reads in a payload; nothing at all is a Problem, too."""
     said = False
     try:
-        for fact in probe.dissect(payload[:MAX_PAYLOAD], b""):
+        for fact in probe.dissect(payload, b""):
             if fact.about != "listener":
                 said = True
                 yield fact

@@ -48,7 +48,7 @@ def read_corpus(path: Path, knowledge: Knowledge) -> list[Labelled]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             row = json.loads(line)
-            sample = read_sample(line, f"{path.name}:{number}", knowledge.fields, ALL)
+            sample = read_sample(line, f"{path.name}:{number}", knowledge, ALL)
             samples.append(
                 Labelled(
                     str(row["id"]),

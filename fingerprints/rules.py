@@ -79,11 +79,17 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One name of the closed vocabulary; facts of one `family` are not independent."""
+    """One name of the closed vocabulary; facts of one `family` are not independent.
+
+    `also` are names that other tools' recordings use for it; `read_as` is the protocol whose
+    reader understands the text, where the text is a piece of a message.
+    """
 
     name: str
     family: str
     says: str
+    also: tuple[str, ...] = ()
+    read_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,12 @@ class Knowledge:
     brands: Mapping[str, tuple[Brand, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
+    def field_named(self, name: str) -> Field | None:
+        """The field of this name, or the one that others call so."""
+        return self.fields.get(name) or next(
+            (entry for entry in self.fields.values() if name in entry.also), None
+        )
+
     def maker_named(self, text: str) -> str | None:
         """The manufacturer that `text` names, by its one spelling or an alias."""
         return self.names.get(_key(text))
@@ -270,9 +282,10 @@ def _load_fields(path: Path) -> dict[str, Field]:
     fields = {}
     for name, entry in document.items():
         line = (lines.get(name) or [0])[0]
-        if not isinstance(entry, dict) or set(entry) != {"family", "says"}:
-            raise RuleError(path, line, name, "a field has exactly `family` and `says`")
-        fields[name] = Field(name, entry["family"], entry["says"])
+        row = _table(path, line, name, entry, {"family", "says"}, {"also", "read_as"})
+        fields[name] = Field(
+            name, row["family"], row["says"], tuple(row.get("also", ())), row.get("read_as", "")
+        )
     return fields
 
 

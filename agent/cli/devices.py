@@ -48,7 +48,7 @@ def _devices(source: Path, policy: list[str] | None, oui: Path | None) -> list[D
     bench = prepare(policy, oui)
     devices = []
     for where, line in sample_lines([str(source)]):
-        sample = read_sample(line, where, bench.judge.knowledge.fields, ALL)
+        sample = read_sample(line, where, bench.judge.knowledge, ALL)
         verdict = bench.judge.judge(sample.facts)
         finding = apply_policies(verdict, bench.policies, bench.judge.knowledge)
         macs = (verdict.mac,) if verdict.mac else ()

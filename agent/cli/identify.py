@@ -61,7 +61,7 @@ def identify(
     lines = form in {None, OutputFormat.JSONL}
     with opened(output) if lines else contextlib.nullcontext(sys.stdout) as out:
         for where, line in sample_lines(files):
-            sample = read_sample(line, where, bench.judge.knowledge.fields, ALL)
+            sample = read_sample(line, where, bench.judge.knowledge, ALL)
             verdict = bench.judge.judge(sample.facts)
             finding = apply_policies(verdict, bench.policies, bench.judge.knowledge, today)
             found = found or _fails(finding, fail_on)

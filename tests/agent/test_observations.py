@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent.observations import MAX_OBSERVATIONS, read_sample
 from agent.wire import Malformed, Probe
 from fingerprints.model import Fact
+from fingerprints.rules import Field, Knowledge
 
 
 def read(payload: bytes, _asked: bytes) -> Iterator[Fact]:
@@ -22,7 +23,12 @@ def read(payload: bytes, _asked: bytes) -> Iterator[Fact]:
         yield Fact("http.server", payload.decode("utf-8", "replace"))
 
 
-FIELDS = {"http.server": None, "mac": None}
+FIELDS = {
+    "http.server": Field("http.server", "http", "", also=("their.server",)),
+    "mac": Field("mac", "oui", ""),
+    "echo.piece": Field("echo.piece", "http", "", read_as="echo"),
+}
+KNOWLEDGE = Knowledge("test", FIELDS, {}, ())
 PROBES = (
     Probe("echo", "udp", (), (), lambda payload: payload.startswith(b"hello"), read, aliases=("echo-2",)),
 )
@@ -31,7 +37,7 @@ PROBES = (
 def sample(*observations: object, **more: object) -> tuple[list[Fact], list[str]]:
     """Facts and problem kinds of a line with these observations."""
     line = json.dumps({"id": 1, "observations": list(observations), **more})
-    got = read_sample(line, "f:1", FIELDS, PROBES)
+    got = read_sample(line, "f:1", KNOWLEDGE, PROBES)
     return list(got.facts), [problem.kind for problem in got.problems]
 
 
@@ -76,10 +82,17 @@ def test_a_foreign_name_is_a_problem_but_the_bytes_may_tell() -> None:
     assert problems == ["unknown-protocol"]
 
 
+def test_others_names_of_a_field_and_pieces_of_messages() -> None:
+    """A field under another tool's name is ours; a piece of a message is read by its protocol."""
+    facts, problems = sample({"field": "their.server", "text": "x"}, {"field": "echo.piece", "text": "hello"})
+    assert facts == [Fact("http.server", "x"), Fact("echo.piece", "hello"), Fact("http.server", "hello")]
+    assert problems == []
+
+
 @pytest.mark.parametrize("line", ["", "{", "[]", "7", '{"id": 1}', '{"observations": {}}', "[" * 100_000])
 def test_bad_lines_are_problems(line: str) -> None:
     """A line that is no sample gives no facts and says so."""
-    got = read_sample(line, "f:1", FIELDS, PROBES)
+    got = read_sample(line, "f:1", KNOWLEDGE, PROBES)
     assert got.facts == ()
     assert got.problems[0].where == "f:1"
 
@@ -94,4 +107,4 @@ def test_too_many_observations_are_cut() -> None:
 @given(st.text())
 def test_nothing_escapes(line: str) -> None:
     """Any line at all gives a Sample."""
-    read_sample(line, "f:1", FIELDS, PROBES)
+    read_sample(line, "f:1", KNOWLEDGE, PROBES)
