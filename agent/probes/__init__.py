@@ -22,6 +22,7 @@ from agent.probes.sadp import SADP
 from agent.probes.snmp import SNMP
 from agent.probes.ssdp import SSDP
 from agent.probes.tls import TLS
+from agent.probes.tplink_beacon import TPLINK_BEACON
 from agent.probes.tplink_tdp import TPLINK_TDP
 from agent.probes.upnp import UPNP
 from agent.probes.ws_discovery import WS_DISCOVERY
@@ -39,6 +40,7 @@ ALL: Final[tuple[Probe, ...]] = (
     DAHUA_LEGACY,
     DAHUA_DVRIP,
     TPLINK_TDP,
+    TPLINK_BEACON,
     XIONGMAI,
     WS_DISCOVERY,
     SSDP,

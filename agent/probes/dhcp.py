@@ -35,8 +35,9 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
         return
     mac = hardware.hex(":")
     yield Fact("mac", mac, mac)
-    if any(payload[12:16]):
-        yield Fact("ip.address", str(ipaddress.IPv4Address(payload[12:16])), mac)
+    address = ipaddress.IPv4Address(payload[12:16])
+    if not (address.is_unspecified or address.is_multicast or address.is_reserved or address.is_loopback):
+        yield Fact("ip.address", str(address), mac)
     overload = 0
     for code, value in _options(payload, _OPTIONS, len(payload)):
         if code == 52 and len(value) == 1:

@@ -12,7 +12,9 @@ from fingerprints.model import Fact
 
 __all__ = ["DNS"]
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_NAME: Final = re.compile(r"[a-z0-9_.-]{1,253}")
+# A, AAAA, HTTPS: NetBIOS (RFC 1002) has the same form and asks for other types.
+_KINDS: Final = frozenset({1, 28, 65})
 
 
 def _mine(payload: bytes) -> bool:
@@ -33,8 +35,9 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
     if message is None or not _mine(payload):
         return
     for question in message.questions():
-        name = ".".join(question.name)
-        if _NAME.fullmatch(name) and not name.endswith((".local", ".arpa")):
+        # Some resolvers mix the case of a name to tell forged answers from real ones.
+        name = ".".join(question.name).lower()
+        if question.kind in _KINDS and _NAME.fullmatch(name) and not name.endswith((".local", ".arpa")):
             yield Fact("dns.query", name)
 
 

@@ -1,7 +1,9 @@
-"""HTTP, plain or inside TLS: headers, title, body, favicon, and the few questions that tell makers apart.
+"""HTTP, plain or inside TLS: headers, title, body, favicon, with the few questions that tell makers apart.
 
 Tolerant of what old cameras send. A client's request says the client's agent and the path it
-wanted; an answer says everything about its server. Every question is an unauthenticated GET.
+wanted; an answer says everything about its server. Every question is an unauthenticated GET,
+at most seven to a port: the first page, where it leads to (twice), its icon, a page that
+nobody has, and then the makers' own paths.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urljoin
 
 from agent import http_wire
-from agent.probes.rtsp import masked
-from agent.wire import Ask, Probe, Target
+from agent.paths import masked
+from agent.wire import Ask, Probe, Target, Transport
 from fingerprints.model import Fact
 
-__all__ = ["HTTP", "TELLING"]
+__all__ = ["HTTP", "TELLING", "Telling"]
 
+_PORTS: Final = (80, 443, 81, 88, 8000, 8080, 8081, 8443, 9000, 5000)
 _BODY: Final = 4_096
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,400})</title", re.IGNORECASE)
 _ICON: Final = re.compile(
@@ -31,6 +35,7 @@ _MOVED: Final = (
     re.compile(r"location(?:\.href)?\s{0,4}=\s{0,4}[\"']([^\"'\s]{1,300})[\"']", re.IGNORECASE),
     re.compile(r"location\.replace\(\s{0,4}[\"']([^\"'\s]{1,300})[\"']", re.IGNORECASE),
 )
+_STATUS: Final = re.compile(rb"[\r\n]{0,4}HTTP/\d")
 _REQUEST: Final = re.compile(rb"(?:GET|POST|HEAD|PUT|OPTIONS|DELETE) [^\s]{1,2000} HTTP/\d\.\d\r?\n")
 _PATH: Final = re.compile(rb"[A-Z]{3,8} ([^\s]{1,2000}) HTTP/\d")
 _TEXT: Final = re.compile(r"text|xml|json|html|javascript|^$", re.IGNORECASE)
@@ -38,90 +43,124 @@ _IMAGE_STARTS: Final = (b"\0\0\1\0", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
 _HEADERS: Final = frozenset(
     {"x-powered-by", "x-frame-options", "set-cookie", "content-type", "pragma", "via"}
 )
-_MAX_ASKS: Final = 6
 _MAX_MESSAGES: Final = 16
+_MAX_HOPS: Final = 2
+
+Url = tuple[Transport, str, int, str]
+"""Transport, host, port and path, as `http_wire.split_url` gives them."""
+
+_FIRST: Final = "GET /"
+_NOWHERE: Final = "/no-such-page"
+"""A path that no device has: whoever refuses this one too refuses everybody everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A path that some makers' devices answer without a login, and where that was read."""
+    """A path that only some makers' devices know, and where that was read.
+
+    `answer` is in the body of a real 200: servers that give one page for every path exist.
+    """
 
     path: str
+    answer: re.Pattern[bytes]
     source: str
 
 
 TELLING: Final = (
     Telling(
-        "/ISAPI/System/deviceInfo", "recorded 401 with realm or DeviceInfo (hikvision_next, hikvision-client)"
+        "/ISAPI/System/deviceInfo",
+        re.compile(rb"<DeviceInfo\b"),
+        "recorded 401 with realm, and DeviceInfo (maciej-or/hikvision_next, hikvision-client)",
     ),
     Telling(
-        "/cgi-bin/magicBox.cgi?action=getDeviceType", "recorded 401 with `Login to` realm (rroller/dahua)"
+        "/cgi-bin/magicBox.cgi?action=getDeviceType",
+        re.compile(rb"\Atype="),
+        "recorded 401 with a `Login to` realm (rroller/dahua)",
     ),
 )
 
 
 def _mine(payload: bytes) -> bool:
-    return payload.startswith(b"HTTP/") or (
-        _REQUEST.match(payload) is not None and not payload.startswith(b"OPTIONS rtsp")
-    )
-
-
-def _get(path: str, host: str) -> Ask:
-    return Ask(http_wire.build_request("GET", path, host), f"GET {path}", http_wire.whole_response)
+    return _STATUS.match(payload) is not None or _REQUEST.match(payload) is not None
 
 
 def _hello(target: Target) -> tuple[Ask, ...]:
-    return (_get("/", http_wire.authority(target.ip, target.port, target.transport)),)
+    return (_get((target.transport, target.ip, target.port, "/"), _FIRST),)
+
+
+def _get(url: Url, what: str = "") -> Ask:
+    """A GET; port and transport stand in every Ask, because `_follow` sees no target."""
+    transport, ip, port, path = url
+    request = http_wire.build_request("GET", path, http_wire.authority(ip, port, transport))
+    return Ask(request, what or f"GET {path}", http_wire.whole_response, port, transport)
 
 
 def _follow(ask: Ask, reply: bytes) -> tuple[Ask, ...]:
-    """A redirect on the same host, the icon, the telling paths: each only from the first pages."""
-    response = http_wire.split_response(reply)
-    asked = _PATH.match(ask.payload)
-    if response is None or asked is None:
+    """What the answer makes worth asking: the next page or the icon, then what tells makers apart.
+
+    A device that demands a login for its first page, or for a page that does not exist, demands
+    it for the makers' paths as well: its refusal would say nothing there, so it is not asked.
+    """
+    here, response = _asked(ask), http_wire.split_response(reply)
+    if here is None or response is None:
         return ()
-    path = asked.group(1).decode("ascii", "replace")
+    moved, refused = 300 <= response.status < 400, response.status == 401
+    trail = ask.what.split(" > ")
+    if trail[0] == _FIRST:
+        onward = () if refused else _onward(ask.what, here, response)
+        first = len(trail) == 1 and not refused and (onward or not moved)
+        return (*onward, _get((*here[:3], _NOWHERE))) if first else onward
+    paths = (_NOWHERE, *(telling.path for telling in TELLING))
+    if here[3] not in paths[:-1] or moved or refused:
+        return ()
+    return (_get((*here[:3], paths[paths.index(here[3]) + 1])),)
+
+
+def _asked(ask: Ask) -> Url | None:
+    """Where an Ask of ours went."""
+    path = _PATH.match(ask.payload)
     host = http_wire.split_head(ask.payload).first("host")
-    hops = len(ask.what.split(" > ")) - 1
-    target = _redirect(response, host)
-    if hops > 2 or (path != "/" and not hops):
+    scheme = "https" if ask.transport == "tls" else "http"
+    return http_wire.split_url(f"{scheme}://{host}{path.group(1).decode('ascii')}") if path else None
+
+
+def _onward(what: str, here: Url, response: http_wire.Response) -> tuple[Ask, ...]:
+    """The page that this one leads to, or else its icon."""
+    trail = what.split(" > ")
+    text = _decode(response)
+    to = _resolved(here, _moved(response, text)) if len(trail) <= _MAX_HOPS else None
+    if to is not None:
+        new = to[3] not in {"/", here[3], *trail} if to[:3] == here[:3] else to[2] not in _PORTS
+        if new:
+            return (_get(to, f"{what} > {to[3]}"),)
+    if 300 <= response.status < 400 or not text:
         return ()
-    more: list[Ask] = []
-    if target is not None and target != path and hops < 2:
-        step = _get(target, host)
-        more.append(Ask(step.payload, f"{ask.what} > {target}", step.whole))
-    elif response.body:
-        more.append(_get(_icon(_decode(response)), host))
-    if not hops:
-        more += [_get(telling.path, host) for telling in TELLING]
-    return tuple(more[:_MAX_ASKS])
-
-
-def _redirect(response: http_wire.Response, host: str) -> str | None:
-    """Where a page sends its reader, if that is on the same host and port."""
-    wanted = response.head.first("location") if 300 <= response.status < 400 else ""
-    if not wanted and response.status == 200 and len(response.body) < _BODY:
-        text = _decode(response)
-        wanted = next((found[1] for pattern in _MOVED if (found := pattern.search(text))), "")
-    if wanted.startswith("//") or not wanted:
-        return None
-    if "://" in wanted:
-        url = http_wire.split_url(wanted)
-        if url is None or http_wire.authority(url[1], url[2], url[0]) not in {host, f"{host}:80"}:
-            return None
-        return url[3]
-    if re.match(r"[a-z]{2,12}:", wanted, re.IGNORECASE):
-        return None
-    return wanted if wanted.startswith("/") else f"/{wanted.removeprefix('./')}"
-
-
-def _icon(text: str) -> str:
     link = _ICON.search(text)
-    found = _HREF.search(link[0]) if link else None
-    path = found[1] if found else "/favicon.ico"
-    if "://" in path or path.startswith(("//", "data:")):
-        return "/favicon.ico"
-    return path if path.startswith("/") else f"/{path.removeprefix('./')}"
+    named = _HREF.search(link[0]) if link else None
+    icon = _resolved(here, named[1]) if named else None
+    same = icon is not None and icon[:3] == here[:3]
+    return (_get(icon if icon and same else (*here[:3], "/favicon.ico")),)
+
+
+def _moved(response: http_wire.Response, text: str) -> str:
+    """Where an answer sends its reader, as it says it; empty where it does not."""
+    if 300 <= response.status < 400:
+        return response.head.first("location")
+    if response.status != 200 or len(text) > _BODY:
+        return ""
+    return next((html.unescape(found[1]) for pattern in _MOVED if (found := pattern.search(text))), "")
+
+
+def _resolved(here: Url, reference: str) -> Url | None:
+    """The URL that `reference` means on the page `here`; None on any other host."""
+    transport, ip, port, path = here
+    scheme = "https" if transport == "tls" else "http"
+    try:
+        url = urljoin(f"{scheme}://{http_wire.authority(ip, port, transport)}{path}", reference)
+    except ValueError:
+        return None
+    there = http_wire.split_url(url) if reference else None
+    return there if there is not None and there[1] == ip else None
 
 
 def _decode(response: http_wire.Response) -> str:
@@ -129,8 +168,12 @@ def _decode(response: http_wire.Response) -> str:
 
 
 def _dissect(payload: bytes, asked: bytes) -> Iterator[Fact]:
-    if payload.startswith(b"HTTP/"):
+    if _STATUS.match(payload):
         yield from _answer(payload, asked)
+        return
+    if _PATH.match(asked) and payload.lstrip()[:1] == b"<":
+        # As before HTTP/1.0: a page without a head.
+        yield from _page(payload.decode("utf-8", "replace").replace("\0", ""))
         return
     at = 0
     for _ in range(_MAX_MESSAGES):
@@ -152,11 +195,11 @@ def _answer(payload: bytes, asked: bytes) -> Iterator[Fact]:
     if response is None:
         return
     found = _PATH.match(asked)
-    path = masked(found.group(1).decode("utf-8", "replace")) if found else ""
-    if path in {"", "/"}:
+    path = found.group(1).decode("utf-8", "replace").replace("\0", "") if found else "/"
+    if path == "/":
         yield Fact("http.status", str(response.status))
-    else:
-        yield Fact("http.path", f"{path} {response.status}")
+    elif response.status != 200 or _is_real(path, response.body):
+        yield Fact("http.path", f"{masked(path)} {response.status}")
     for name, value in response.head.headers:
         if name in {"server", "www-authenticate", "location"} and value:
             yield Fact(f"http.{name}", value)
@@ -164,6 +207,11 @@ def _answer(payload: bytes, asked: bytes) -> Iterator[Fact]:
             yield Fact("http.header", f"{name}: {_no_session(name, value)}")
     if response.body:
         yield from _body(response)
+
+
+def _is_real(path: str, body: bytes) -> bool:
+    """Whether a 200 is this path's own answer rather than the one page a server has for all."""
+    return next((bool(telling.answer.search(body)) for telling in TELLING if telling.path == path), True)
 
 
 def _no_session(name: str, value: str) -> str:
@@ -180,8 +228,11 @@ def _body(response: http_wire.Response) -> Iterator[Fact]:
         return
     if not _TEXT.search(kind) or b"\0" in body[:64]:
         return
-    text = _decode(response)
-    title = _TITLE.search(text)
+    yield from _page(_decode(response))
+
+
+def _page(text: str) -> Iterator[Fact]:
+    title = _TITLE.search(text[: 4 * _BODY])
     if title and title[1].strip():
         yield Fact("http.title", " ".join(html.unescape(title[1]).split()))
     yield Fact("http.body", text[:_BODY])
@@ -197,7 +248,7 @@ def _favicon(body: bytes) -> int:
 HTTP: Final = Probe(
     name="http",
     transport="tcp",
-    ports=(80, 443, 81, 88, 8000, 8080, 8081, 8443, 9000, 5000),
+    ports=_PORTS,
     fields=(
         "http.status",
         "http.server",

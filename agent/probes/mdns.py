@@ -33,8 +33,15 @@ _MAX_TXT: Final = 64
 
 
 def _mine(payload: bytes) -> bool:
+    """An answer that speaks of ``.local``: a name server's answers are about the whole world."""
     message = dns_wire.read(payload)
-    return message is not None and message.is_answer and message.opcode == 0 and sum(message.counts[1:]) > 0
+    return (
+        message is not None
+        and message.is_answer
+        and message.opcode == 0
+        and sum(message.counts[1:]) > 0
+        and b"\x05local\0" in payload.lower()
+    )
 
 
 def _hello(target: Target) -> tuple[Ask, ...]:
@@ -70,9 +77,10 @@ def _facts(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
             yield from _text("mdns.txt", text)
     elif record.kind == dns_wire.SRV and len(record.data) > 6:
         yield from _service(payload, record)
-    elif record.kind in {dns_wire.A, dns_wire.AAAA} and len(record.data) in {4, 16}:
-        if record.name[-1:] == ("local",):
-            yield from _text("mdns.hostname", ".".join(record.name[:-1]))
+    elif (
+        record.kind in {dns_wire.A, dns_wire.AAAA} and len(record.data) in {4, 16} and _is_local(record.name)
+    ):
+        yield from _text("mdns.hostname", ".".join(record.name[:-1]))
         yield Fact("ip.address", str(ipaddress.ip_address(record.data)))
 
 
@@ -99,8 +107,12 @@ def _service(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
         yield Fact("mdns.service", ".".join(name[-3:-1]))
         yield from _text("mdns.instance", ".".join(name[:-3]))
     found = dns_wire.read_name(payload, record.offset + 6)
-    if found is not None and found[0][-1:] == ("local",):
+    if found is not None and _is_local(found[0]):
         yield from _text("mdns.hostname", ".".join(found[0][:-1]))
+
+
+def _is_local(name: tuple[str, ...]) -> bool:
+    return len(name) > 1 and name[-1].lower() == "local"
 
 
 def _is_service(name: tuple[str, ...]) -> bool:

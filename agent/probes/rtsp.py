@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import http_wire
+from agent.paths import path_of
 from agent.wire import Ask, Probe, Target
 from fingerprints.model import MAX_TEXT, Fact
 
-__all__ = ["RTSP", "masked"]
+__all__ = ["RTSP"]
 
 _METHODS: Final = (
     b"OPTIONS",
@@ -28,13 +29,7 @@ _ANSWER: Final = re.compile(rb"RTSP/\d\.\d +(\d{3})")
 _REQUEST: Final = re.compile(
     rb"(" + rb"|".join(_METHODS) + rb") +(rtsps?://[^\s]{1,2000}|\*|/[^\s]{0,2000}) +RTSP/\d\.\d\r?\n"
 )
-_SECRETS: Final = re.compile(r"(?i)\b(user(?:name)?|pass(?:word|wd)?|pwd|auth|token)=[^&/?;]{0,200}")
 _MAX_MESSAGES: Final = 16
-
-
-def masked(path: str) -> str:
-    """`path` with the values of names that carry a login taken out."""
-    return _SECRETS.sub(lambda found: f"{found[1]}=..", path)
 
 
 def _mine(payload: bytes) -> bool:
@@ -118,9 +113,9 @@ def _answer(head: http_wire.Head, payload: bytes) -> Iterator[Fact]:
 def _request_facts(head: http_wire.Head) -> Iterator[Fact]:
     words = head.start.split(" ")
     if len(words) == 3:
-        path = re.sub(r"^rtsps?://[^/?]{0,300}", "", words[1])
-        if path and path not in {"*", "/"}:
-            yield Fact("rtsp.path", masked(path), "listener")
+        path = path_of(words[1])
+        if path not in {"", "*", "/"}:
+            yield Fact("rtsp.path", path, "listener")
     for agent in head.values("user-agent"):
         yield Fact("rtsp.user-agent", agent)
 

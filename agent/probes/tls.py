@@ -31,6 +31,8 @@ _SHORT: Final = {
     "2.5.4.8": "ST",
     "2.5.4.10": "O",
     "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
     "1.2.840.113549.1.9.1": "EMAIL",
 }
 
@@ -54,18 +56,13 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
     while at + 4 <= len(stream):
         kind, length = stream[at], int.from_bytes(stream[at + 1 : at + 4])
         body = stream[at + 4 : at + 4 + length]
+        if kind == _CERTIFICATE:
+            yield from _first_certificate(body, length, at)
+            return
         if len(body) < length:
             return
         if kind == _CLIENT_HELLO:
             yield from _client_hello(body)
-        elif kind == _CERTIFICATE:
-            if len(body) < 6:
-                raise Malformed("a TLS certificate list without a certificate", at)
-            size = int.from_bytes(body[3:6])
-            if size > len(body) - 6 or size > _MAX_CERTIFICATE:
-                raise Malformed("a TLS certificate longer than its list", at)
-            yield from _certificate(body[6 : 6 + size], at)
-            return
         at += 4 + length
 
 
@@ -80,6 +77,18 @@ def _joined(payload: bytes) -> bytes:
         parts.append(payload[at + 5 : at + 5 + length])
         at += 5 + length
     return b"".join(parts)
+
+
+def _first_certificate(body: bytes, length: int, offset: int) -> Iterator[Fact]:
+    """The host's own certificate, which stands first; the rest of the chain may be cut."""
+    if length < 6:
+        # A client that was asked for a certificate and has none sends an empty list.
+        return
+    size = int.from_bytes(body[3:6])
+    if size > length - 6 or size > _MAX_CERTIFICATE:
+        raise Malformed("a TLS certificate longer than its list", offset)
+    if len(body) >= 6 + size:
+        yield from _certificate(body[6 : 6 + size], offset)
 
 
 def _client_hello(body: bytes) -> Iterator[Fact]:

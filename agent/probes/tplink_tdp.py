@@ -1,7 +1,9 @@
 """TP-Link's device discovery: JSON over UDP 20002, with a header of 16 bytes.
 
 Cameras, plugs, bulbs and hubs answer alike; ``device_type`` tells them apart. Answers as
-python-kasa recorded them. Nothing is asked: the question carries a key exchange.
+python-kasa recorded them. The header: version 2, kind 0 (discovery), operation 1, length of
+the JSON, flags, serial and a checksum: CRC-32 of the message with 0x5A6B7C8D in its place
+(python-kasa, ``kasa/discover.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import json
-from agent.wire import Probe
+from agent.wire import Ask, Probe, Target
 from fingerprints.model import Fact
 
 __all__ = ["TPLINK_TDP"]
@@ -24,6 +26,9 @@ _KEYS: Final = {
     "hardware_version": "discovery.tplink-tdp.hardware-version",
     "mac": "discovery.tplink-tdp.mac",
 }
+# A bare header. Newer clients add a public key for the part that is encrypted; what is read
+# here stands in clear in either answer.
+_QUESTION: Final = bytes.fromhex("0200 0001 0000 0000 00000000 463cb5d3")
 _MARKS: Final = (b'"device_type"', b'"device_model"')
 
 
@@ -37,6 +42,10 @@ def _body(payload: bytes) -> tuple[bytes, int]:
 def _mine(payload: bytes) -> bool:
     body, _ = _body(payload)
     return body.lstrip()[:1] == b"{" and any(mark in body for mark in _MARKS)
+
+
+def _hello(_target: Target) -> tuple[Ask, ...]:
+    return (Ask(_QUESTION, "TP-Link discovery"),)
 
 
 def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
@@ -56,7 +65,8 @@ TPLINK_TDP: Final = Probe(
     fields=tuple(_KEYS.values()),
     mine=_mine,
     dissect=_dissect,
-    unicast=False,
-    source="answers recorded by python-kasa (test corpus)",
+    hello=_hello,
+    groups=("255.255.255.255",),
+    source="python-kasa: question, and answers recorded (test corpus)",
     says="type, model, firmware and MAC of TP-Link devices",
 )
