@@ -23,6 +23,9 @@ __all__ = ["README", "Shown", "masked", "printed", "shown"]
 README: Final = REPO / "README.md"
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHANGING: Final = (
+    # What a machine can do differs; what is looked at does not.
+    (re.compile(r"(?m)(?:^(?:ok|!!|NO)  interface   .*\n(?: {16}.*\n)*)+"), "interface\n"),
+    (re.compile(r"(?m)^(?:ok|!!|NO)  (.{11}) .*\n(?: {16}.*\n)*"), r"\1\n"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<version of the rules>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
     (re.compile(r"\b\d+(?:\.\d+)? s\b"), "<seconds>"),
@@ -66,7 +69,8 @@ def printed(command: str) -> str:
         timeout=100,
         check=False,
     )
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+    said = done.stdout.replace(str(REPO), "~/camcensus")
+    return "".join(f"{line.rstrip()}\n" for line in said.splitlines())
 
 
 def masked(output: str) -> str:

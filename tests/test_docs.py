@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -27,12 +28,12 @@ def test_every_command_is_shown() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(set(DOCUMENTS)), ids=lambda path: path.name)
-def test_links_lead_somewhere(path: object) -> None:
+def test_links_lead_somewhere(path: Path) -> None:
     """What a document links to inside the repository is there."""
-    text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target:
-            assert (path.parent / target).exists(), target  # type: ignore[attr-defined]
+            assert (path.parent / target).exists(), target
 
 
 def test_the_changelog_begins_with_what_is_not_released() -> None:
