@@ -75,8 +75,8 @@ class _Host:
 class Tally:
     """The census of one run: feed it Messages, then ask for the Report.
 
-    `listed` decides which addresses are devices of this report (all that are not public,
-    by default); `own` are the addresses of the scanner itself.
+    Hosts with a private address, or seen on the link itself, are devices of the report; public
+    ones only where `wanted` says so. `own` are the addresses of the scanner itself.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Tally:
         *,
         site: str | None = None,
         own: Iterable[str] = (),
-        listed: Callable[[str], bool] | None = None,
+        wanted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._judge = judge
         self._policies = tuple(policies)
@@ -95,7 +95,7 @@ class Tally:
         self._by_name = {name: probe for probe in probes for name in (probe.name, *probe.aliases)}
         self._site = site
         self._own = frozenset(own)
-        self._listed = listed
+        self._wanted = wanted
         self._hosts: dict[_Key, _Host] = {}
         self._bound: dict[str, set[str]] = {}
         self._carried: dict[str, set[str]] = {}
@@ -291,9 +291,9 @@ class Tally:
         )
 
     def _is_listed(self, name: object, addresses: tuple[str, ...]) -> bool:
-        if self._listed is not None:
-            return any(self._listed(ip) for ip in addresses)
-        return not addresses or isinstance(name, str) or any(_is_private(ip) for ip in addresses)
+        if not addresses or isinstance(name, str):
+            return True
+        return any(_is_private(ip) or self._wanted(ip) for ip in addresses)
 
     def _device(
         self, name: object, members: list[tuple[_Key, _Host]], addresses: tuple[str, ...], on: date | None
