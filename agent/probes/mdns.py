@@ -49,7 +49,8 @@ def _hello(target: Target) -> tuple[Ask, ...]:
     from zeroconf import DNSOutgoing, DNSQuestion  # type: ignore[attr-defined]  # noqa: PLC0415 - heavy, and only a scan asks
 
     alone = target.ip not in _MULTICAST
-    message = DNSOutgoing(0, multicast=not alone)
+    # Written as multicast even to one host: only so does zeroconf keep the unicast-response bit.
+    message = DNSOutgoing(0, multicast=True)
     for service in SERVICES:
         question = DNSQuestion(f"{service}.local.", dns_wire.PTR, 1)
         question.unicast = alone
@@ -96,8 +97,9 @@ def _pointer(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
             yield Fact("mdns.service", ".".join(target[:2]))
         return
     yield Fact("mdns.service", ".".join(name[:2]))
-    if len(target) > len(name) and target[-len(name) :] == name:
-        yield from _text("mdns.instance", ".".join(target[: -len(name)]))
+    # A recorded camera names instances of one service type under another.
+    if len(target) > 3 and _is_service(target[-3:]):
+        yield from _text("mdns.instance", ".".join(target[:-3]))
 
 
 def _service(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
@@ -112,7 +114,8 @@ def _service(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
 
 
 def _is_local(name: tuple[str, ...]) -> bool:
-    return len(name) > 1 and name[-1].lower() == "local"
+    """Whether labels name a host of this link; a service type is none."""
+    return len(name) > 1 and name[-1].lower() == "local" and not name[0].startswith("_")
 
 
 def _is_service(name: tuple[str, ...]) -> bool:
