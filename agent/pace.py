@@ -25,6 +25,7 @@ class Profile:
     Rates are per second over the whole scan. `host_*` bound one host: connections at once
     and over the scan, UDP datagrams sent, bytes sent and received, questions asked.
     `workers` are connection attempts of the sweep at once; `hosts` are asked at once.
+    `rounds` is how often groups are asked, `tries` how often a silent host is asked by UDP.
     """
 
     name: str
@@ -37,13 +38,15 @@ class Profile:
     host_asks: int
     workers: int
     hosts: int
+    rounds: int
+    tries: int
 
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
-        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32),
-        "standard": Profile("standard", 1_000, 500, 2, 120, 60, 4 << 20, 80, 256, 128),
-        "thorough": Profile("thorough", 4_000, 2_000, 4, 240, 120, 16 << 20, 160, 512, 256),
+        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1),
+        "standard": Profile("standard", 1_000, 500, 2, 120, 60, 4 << 20, 80, 256, 128, 3, 2),
+        "thorough": Profile("thorough", 4_000, 2_000, 4, 240, 120, 16 << 20, 160, 512, 256, 3, 2),
     }
 )
 
