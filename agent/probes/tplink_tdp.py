@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import json
-from agent.wire import Ask, Probe, Target
+from agent.wire import Ask, Malformed, Probe, Target
 from fingerprints.model import Fact
 
 __all__ = ["TPLINK_TDP"]
@@ -51,11 +51,14 @@ def _hello(_target: Target) -> tuple[Ask, ...]:
 def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
     if not _mine(payload):
         return
-    body, _ = _body(payload)
-    for path, text in json.leaves(body):
-        field = _KEYS.get(path[-1]) if path else None
-        if field is not None and text:
-            yield Fact(field, text)
+    body, start = _body(payload)
+    try:
+        for path, text in json.leaves(body):
+            field = _KEYS.get(path[-1]) if path else None
+            if field is not None and text:
+                yield Fact(field, text)
+    except Malformed as error:
+        raise Malformed(error.what, start + error.offset) from None
 
 
 TPLINK_TDP: Final = Probe(

@@ -13,7 +13,7 @@ from typing import Final
 
 from agent import json
 from agent.names import kebab
-from agent.wire import Probe
+from agent.wire import Malformed, Probe
 from fingerprints.model import Fact
 
 __all__ = ["XIONGMAI"]
@@ -43,13 +43,14 @@ def _mine(payload: bytes) -> bool:
 def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
     if not _mine(payload):
         return
-    body = payload[_HEADER:] if payload[:1] == b"\xff" else payload
-    for path, text in json.leaves(body):
-        field = _FIELDS.get(path[-1]) if path else None
-        if field == "discovery.xiongmai.host-ip":
-            text = _address(text)  # noqa: PLW2901 - the readable form replaces the raw one
-        if field is not None and text:
-            yield Fact(field, text)
+    start = _HEADER if payload[:1] == b"\xff" else 0
+    try:
+        for path, text in json.leaves(payload[start:]):
+            field = _FIELDS.get(path[-1]) if path else None
+            if field is not None and text:
+                yield Fact(field, _address(text) if path[-1] == "HostIP" else text)
+    except Malformed as error:
+        raise Malformed(error.what, start + error.offset) from None
 
 
 def _address(text: str) -> str:

@@ -50,10 +50,12 @@ def test_only_malformed_escapes() -> None:
 
 def test_broken_json_is_malformed() -> None:
     """Settings that break are read up to there."""
-    reading = XIONGMAI.dissect(BODY.replace(b'"HostIP" :', b"]"), b"")
+    broken = HEADER + BODY.replace(b'"HostIP" :', b"]")
+    reading = XIONGMAI.dissect(broken, b"")
     assert [next(reading).text for _ in range(2)] == ["2020-11-24 16:47:14", "1"]
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as caught:
         list(reading)
+    assert broken[caught.value.offset :].startswith(b"]")
 
 
 def test_an_address_in_another_form_stands_as_it_is() -> None:
