@@ -307,8 +307,10 @@ class Tally:
         macs = tuple(sorted({mac for (_, mac, _), _ in members if mac})) if isinstance(name, str) else ()
         facts = [*(Fact("mac", mac) for mac in macs), *(Fact("tcp.port", str(port)) for port in ports), *said]
         if said or ports:
-            # What a client asked for describes a host only once that host has spoken itself.
-            facts += heard
+            # What a client asked for describes a host only once that host has spoken itself,
+            # and its own answer to the same path says more.
+            answered = {fact.text.rpartition(" ")[0] for fact in said if fact.field == "http.path"}
+            facts += [fact for fact in heard if fact.field != "http.path" or fact.text not in answered]
         verdict = self._judge.judge(facts)
         moved = tuple(self._moved(said.values(), addresses))
         if moved:

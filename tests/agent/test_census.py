@@ -163,6 +163,14 @@ def test_what_a_client_asked_for_counts_only_for_hosts_that_spoke(tally: Tally) 
     assert makers == {"192.168.1.9": "Acme", "192.168.1.50": None}
 
 
+def test_an_answered_path_says_more_than_the_question(tally: Tally) -> None:
+    """A path that a client wanted is not held against a host that answered it with a refusal."""
+    tally.feed(said(">http.path=/ISAPI/x", ip="192.168.1.50", mac=None, to="192.168.1.9"))
+    tally.feed(said("http.path=/ISAPI/x 404", mac=None))
+    device = next(device for device in tally.report().devices if device.addresses == ("192.168.1.9",))
+    assert [row.fact.text for row in device.observations] == ["/ISAPI/x 404"]
+
+
 def test_dhcp_describes_the_client_inside(tally: Tally) -> None:
     """A relayed DHCP message speaks of the client's MAC, not of the relay's."""
     tally.feed(said(f"{HIK} door", ip="10.0.0.1", mac=ROUTER, protocol="dhcp"))
