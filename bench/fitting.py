@@ -37,7 +37,7 @@ def fit(knowledge: Knowledge, seen: Seen, leave_out: str | None = None) -> dict[
     weights = {}
     for rule in knowledge.rules:
         groups = hits.get(rule.id)
-        if not groups or rule.family == "details":
+        if not groups or rule.family == "details" or rule.id in knowledge.overridden:
             continue
         right, wrong = _discounted(groups.values())
         believed = 1 / (1 + math.exp(-(rule.weight + PRIOR)))

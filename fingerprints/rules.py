@@ -175,7 +175,7 @@ class Knowledge:
     """Everything the files say, ready to match against.
 
     `version` is a digest of the files in `folder`, printed in every report; `sharpness` scales scores
-    so that the confidence is calibrated.
+    so that the confidence is calibrated; `overridden` are the rules whose weight was set by hand.
     """
 
     version: str
@@ -184,6 +184,7 @@ class Knowledge:
     rules: tuple[Rule, ...]
     folder: Path = HERE
     sharpness: float = 1.0
+    overridden: frozenset[str] = frozenset()
     brands: Mapping[str, tuple[Brand, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -223,9 +224,8 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
     """
     folder = folder or HERE
     fields = _load_fields(folder / "fields.toml")
-    weights, sharpness = _load_weights(folder / "weights.toml")
-    if not fitted:
-        weights = {}
+    weights, overrides, sharpness = _load_weights(folder / "weights.toml")
+    weights = {**(weights if fitted else {}), **overrides}
     manufacturers: dict[str, Manufacturer] = {}
     rules: list[Rule] = []
     paths = [folder / "common.toml", folder / "neighbours.toml"]
@@ -289,20 +289,20 @@ def _load_fields(path: Path) -> dict[str, Field]:
     return fields
 
 
-def _load_weights(path: Path) -> tuple[dict[str, float], float]:
-    """The fitted weight of each rule with the judge's sharpness, as ``bench/fit.py`` wrote them."""
+def _load_weights(path: Path) -> tuple[dict[str, float], dict[str, float], float]:
+    """Fitted weights, overrides by hand and the judge's sharpness, as ``bench/fit.py`` wrote them."""
     if not path.exists():
-        return {}, 1.0
+        return {}, {}, 1.0
     document, _ = _read(path)
-    weights = {}
-    for table in ("rule", "override"):
+    found: dict[str, dict[str, float]] = {"rule": {}, "override": {}}
+    for table, weights in found.items():
         for rule, entry in document.get(table, {}).items():
             if not isinstance(entry, dict) or not isinstance(entry.get("weight"), int | float):
                 raise RuleError(path, 0, rule, "a weight is a table with a number `weight`")
             if table == "override" and not entry.get("reason"):
                 raise RuleError(path, 0, rule, "an override needs a `reason`")
             weights[rule] = float(entry["weight"])
-    return weights, float(document.get("judge", {}).get("sharpness", 1.0))
+    return found["rule"], found["override"], float(document.get("judge", {}).get("sharpness", 1.0))
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
