@@ -240,7 +240,15 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
         rules += _rules(path, document, lines, fields, weights, maker)
     names, brands = _index(manufacturers)
     knowledge = Knowledge(
-        _version(paths), fields, manufacturers, tuple(rules), folder, sharpness, brands, names
+        _version(paths),
+        fields,
+        manufacturers,
+        tuple(rules),
+        folder=folder,
+        sharpness=sharpness,
+        overridden=frozenset(overrides),
+        brands=brands,
+        names=names,
     )
     _check_whole(knowledge)
     return knowledge
