@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.scope import ScopeError
+
 __all__ = [
     "Interface",
-    "NoInterface",
     "choose",
     "interfaces",
     "on_link",
@@ -38,10 +39,6 @@ _ARPHRD_ETHER: Final = 1
 _VIRTUAL: Final = re.compile(
     r"(?:docker|br-|veth|virbr|vnet|cni|flannel|cali|cilium|lxc|lxd|podman|kube|weave|vmnet|vboxnet)"
 )
-
-
-class NoInterface(Exception):  # noqa: N818 - named for what the user must hear
-    """An interface was named that this machine does not have, or that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ def choose(
     """The interfaces to use, with (name, reason) of each that is left out.
 
     Without names: all that are up and have an address, less loopback and the bridges of
-    containers and virtual machines. With names: exactly these; raises NoInterface for one
+    containers and virtual machines. With names: exactly these; raises ScopeError for one
     that does not exist or has no address.
     """
     wanted = tuple(dict.fromkeys(named))
@@ -128,9 +125,9 @@ def choose(
     known = {face.name: face for face in every}
     for name in wanted:
         if name not in known:
-            raise NoInterface(f"{name!r}: no such interface; there are {', '.join(known) or 'none'}")
+            raise ScopeError(f"{name!r}: no such interface; there are {', '.join(known) or 'none'}")
         if why := _unfit(known[name]):
-            raise NoInterface(f"{name!r}: {why}")
+            raise ScopeError(f"{name!r}: {why}")
     rest = tuple((face.name, "not chosen") for face in every if face.name not in wanted)
     return tuple(known[name] for name in wanted), rest
 

@@ -239,15 +239,22 @@ class Asking:
     # Hosts
 
     async def _feed(self, alive: AsyncIterable[Living]) -> None:
-        async for living in alive:
-            if not self._scope.allows(living.ip):
-                continue
-            await self._room.acquire()
-            host = self._meet(living.ip, living.mac, living.how, living.rtt)
-            if host.tasks and not host.has_room:
-                host.has_room = True
-            else:
-                self._room.release()
+        hosts = aiter(alive)
+        try:
+            async for living in hosts:
+                if not self._scope.allows(living.ip):
+                    continue
+                await self._room.acquire()
+                host = self._meet(living.ip, living.mac, living.how, living.rtt)
+                if host.tasks and not host.has_room:
+                    host.has_room = True
+                else:
+                    self._room.release()
+        finally:
+            # A sweep that nobody waits for any more ends now, not when it is collected.
+            close = getattr(hosts, "aclose", None)
+            if close is not None:
+                await close()
 
     def _meet(self, ip: str, mac: str | None, how: str, rtt: float | None = None) -> _Host:
         """The host at an address of the scope; if it is new, asking it begins."""

@@ -6,13 +6,13 @@ import pytest
 
 from agent.interfaces import (
     Interface,
-    NoInterface,
     choose,
     interfaces,
     on_link,
     own_addresses,
     private_subnets,
 )
+from agent.scope import ScopeError
 
 ETH = Interface("eth0", 2, ("192.168.5.7/24", "fe80::7/64"), "02:fc:00:00:00:01")
 WIFI = Interface("wlan0", 3, ("10.1.2.3/22", "8.8.8.8/24"), "02:fc:00:00:00:02")
@@ -50,7 +50,7 @@ def test_named_choice() -> None:
 )
 def test_unusable_name(name: str, says: str) -> None:
     """A name that cannot be used is refused with the reason."""
-    with pytest.raises(NoInterface, match=f"'{name}': .*{says}"):
+    with pytest.raises(ScopeError, match=f"'{name}': .*{says}"):
         choose(EVERY, [name])
 
 
