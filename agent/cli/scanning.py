@@ -119,6 +119,7 @@ def _shown(total: int, sweep: Sweep, asking: Asking, *, quiet: bool) -> Iterator
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         task = progress.add_task("sweeping", total=total)
         loop = asyncio.get_running_loop()
+        handle: asyncio.TimerHandle | None = None
 
         def show() -> None:
             nonlocal handle
@@ -129,8 +130,9 @@ def _shown(total: int, sweep: Sweep, asking: Asking, *, quiet: bool) -> Iterator
             progress.refresh()
             handle = loop.call_later(_REFRESH_SECONDS, show)
 
-        handle = loop.call_later(_REFRESH_SECONDS, show)
+        show()
         try:
             yield
         finally:
-            handle.cancel()
+            if handle is not None:
+                handle.cancel()
