@@ -43,6 +43,10 @@ _IMAGE_STARTS: Final = (b"\0\0\1\0", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
 _HEADERS: Final = frozenset(
     {"x-powered-by", "x-frame-options", "set-cookie", "content-type", "pragma", "via"}
 )
+# A path that a host does not have says nothing of it, whoever asked for it.
+_MISSING: Final = frozenset({400, 404, 405, 410, 501})
+_OURS: Final = "camcensus"
+"""The User-Agent of `http_wire.build_request`."""
 _MAX_MESSAGES: Final = 16
 _MAX_HOPS: Final = 2
 
@@ -135,7 +139,7 @@ def _onward(what: str, here: Url, response: http_wire.Response) -> tuple[Ask, ..
             return (_get(to, f"{what} > {to[3]}"),)
     if 300 <= response.status < 400 or not text:
         return ()
-    link = _ICON.search(text)
+    link = _ICON.search(text[: 4 * _BODY])
     named = _HREF.search(link[0]) if link else None
     icon = _resolved(here, named[1]) if named else None
     same = icon is not None and icon[:3] == here[:3]
@@ -181,7 +185,8 @@ def _dissect(payload: bytes, asked: bytes) -> Iterator[Fact]:
             return
         head = http_wire.split_head(payload, at)
         path = head.start.split(" ")[1]
-        if path.startswith("/") and path != "/":
+        # Our own scan, when it is captured, asks every host for paths that few have.
+        if path.startswith("/") and path != "/" and head.first("user-agent") != _OURS:
             yield Fact("http.path", masked(path), "listener")
         yield from (Fact("http.user-agent", agent) for agent in head.values("user-agent"))
         if head.end is None:
@@ -198,7 +203,7 @@ def _answer(payload: bytes, asked: bytes) -> Iterator[Fact]:
     path = found.group(1).decode("utf-8", "replace").replace("\0", "") if found else "/"
     if path == "/":
         yield Fact("http.status", str(response.status))
-    elif response.status != 200 or _is_real(path, response.body):
+    elif response.status not in _MISSING and (response.status != 200 or _is_real(path, response.body)):
         yield Fact("http.path", f"{masked(path)} {response.status}")
     for name, value in response.head.headers:
         if name in {"server", "www-authenticate", "location"} and value:

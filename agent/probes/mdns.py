@@ -30,6 +30,8 @@ SERVICES: Final = (
 
 _MULTICAST: Final = ("224.0.0.251", "ff02::fb")
 _MAX_TXT: Final = 64
+# Some responders announce the loopback interface as well; every host has these.
+_EVERYBODYS: Final = frozenset({"127.0.0.1", "::1"})
 
 
 def _mine(payload: bytes) -> bool:
@@ -82,7 +84,9 @@ def _facts(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:
         record.kind in {dns_wire.A, dns_wire.AAAA} and len(record.data) in {4, 16} and _is_local(record.name)
     ):
         yield from _text("mdns.hostname", ".".join(record.name[:-1]))
-        yield Fact("ip.address", str(ipaddress.ip_address(record.data)))
+        address = ipaddress.ip_address(record.data)
+        if str(address) not in _EVERYBODYS and not address.is_unspecified and not address.is_multicast:
+            yield Fact("ip.address", str(address))
 
 
 def _pointer(payload: bytes, record: dns_wire.Record) -> Iterator[Fact]:

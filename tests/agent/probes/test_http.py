@@ -111,6 +111,20 @@ def test_another_path_gives_its_status() -> None:
     assert "http.status" not in dict(facts(HIKVISION, asked))
 
 
+@pytest.mark.parametrize("status", ["404 Not Found", "400 Bad Request", "501 Not Implemented"])
+def test_a_path_that_the_host_does_not_have_is_no_fact(status: str) -> None:
+    """Rules know makers by their paths: one that was refused as unknown must not speak for them."""
+    asked = http_wire.build_request("GET", TELLING[0].path, "192.0.2.7")
+    assert facts(answer(status, b"", "Server: nginx"), asked) == [("http.server", "nginx")]
+
+
+def test_our_own_scan_says_nothing_of_the_asked() -> None:
+    """A captured scan of ours asks every host for the makers' paths; they are not the hosts' own."""
+    for telling in TELLING:
+        asked = http_wire.build_request("GET", telling.path, "192.0.2.7")
+        assert facts(asked, b"") == [("http.user-agent", "camcensus")]
+
+
 def test_a_page_for_every_path_is_no_answer_of_the_makers() -> None:
     """A 200 on a telling path counts only with the content that the real one has."""
     isapi, magic_box = (http_wire.build_request("GET", telling.path, "192.0.2.7") for telling in TELLING)

@@ -93,6 +93,14 @@ def test_questions_and_name_servers_say_nothing(payload: bytes) -> None:
     assert facts(payload) == []
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "224.0.0.251", "ff02::fb"])
+def test_an_address_that_is_nobodys_is_no_fact(address: str) -> None:
+    """Loopback, unset and group addresses would make one device of many."""
+    packed = ipaddress.ip_address(address).packed
+    said = answer(record(HOST, dns_wire.A if len(packed) == 4 else dns_wire.AAAA, packed))
+    assert facts(said) == [("mdns.hostname", "axis-accc8e000001")]
+
+
 def test_names_of_the_world_are_not_the_speakers() -> None:
     """In one answer with a local name, the address of another name is not the speaker's."""
     mixed = answer(
