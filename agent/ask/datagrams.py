@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent.dial import socket_address
 from agent.interfaces import Interface
@@ -174,7 +174,19 @@ class Datagrams:
             except OSError:
                 # An ICMP error that an earlier question of ours caused.
                 continue
-            self._received(probe, payload, str(address[0]), int(address[1]))
+            self._received(probe, payload, _sender(address), int(address[1]))
+
+
+def _sender(address: tuple[Any, ...]) -> str:
+    """The address of a sender, with its zone where it is link-local."""
+    ip = str(address[0]).partition("%")[0]
+    if len(address) < 4 or not address[3]:
+        return ip
+    try:
+        return f"{ip}%{socket.if_indextoname(int(address[3]))}"
+    except OSError:
+        # The link went away since.
+        return ip
 
 
 def _attach(sock: socket.socket, probe: Probe, version: int, link: Interface) -> None:

@@ -262,33 +262,27 @@ class Asking:
         if host is None:
             host = self._hosts[ip] = _Host(ip, mac, rtt, self._pace.host(ip))
             self._found_by[how] += 1
-            self._sight(host)
+            self._sight(ip, mac)
             self._start(host, self._ask_host(host))
         elif mac is not None and host.mac is None:
             host.mac = mac
-            self._sight(host)
+            self._sight(ip, mac)
         return host
 
-    def _sight(self, host: _Host) -> None:
-        self._emit(
-            Message(
-                "ethernet" if host.mac else "tcp",
-                b"",
-                self._speaker(host.ip, None, host.mac),
-                Speaker(),
-                protocol=SIGHTING,
-                at=self._plan.clock(),
-                via="scan",
-            )
-        )
+    def _sight(self, ip: str, mac: str | None) -> None:
+        speaker = self._speaker(ip, None, mac)
+        self._emit(self._message("ethernet" if mac else "tcp", b"", speaker, SIGHTING))
 
     def _tell_macs(self) -> None:
-        """Having been asked, every host of a link stands in the kernel's table."""
+        """Whoever was asked, or resolved our address to answer, stands in the kernel's table by now."""
         table = self._neighbours.fresh()
         for host in self._hosts.values():
             if host.mac is None and host.ip in table and on_link(host.ip, self._interfaces):
                 host.mac = table[host.ip].mac
-                self._sight(host)
+                self._sight(host.ip, host.mac)
+        for ip in self._strangers:
+            if ip in table and on_link(ip, self._interfaces):
+                self._sight(ip, table[ip].mac)
 
     def _start(self, host: _Host, work: Awaitable[None]) -> None:
         """Do `work` for a host beside everything else."""
