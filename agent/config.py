@@ -1,0 +1,172 @@
+"""What the user set: flags, environment, agent.toml, as one frozen Settings.
+
+A flag outranks the environment (``CAMCENSUS_PROFILE``), which outranks the file. Every mistake
+is a ConfigError that names the flag, the variable, or the file with its line.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from agent.pace import PROFILES
+
+__all__ = ["ConfigError", "Settings", "load_settings"]
+
+_PREFIX: Final = "CAMCENSUS_"
+_MAX_FILE: Final = 1 << 20
+_MAX_PORTS: Final = 256
+_AT: Final = re.compile(r"\(at (?:line (\d+), column \d+|end of document)\)")
+_PORTS: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+_SECONDS: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text says where it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a scan, a replay or an identification can be told.
+
+    `ports` empty means the default ports; `time_limit` is in seconds. The TOML file has the
+    same names, with ``-`` or ``_``.
+    """
+
+    targets: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    allow_public: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    profile: str = "standard"
+    ports: tuple[int, ...] = ()
+    time_limit: float | None = None
+    site: str | None = None
+    policies: tuple[str, ...] = ()
+    oui: Path | None = None
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Put the three sources together.
+
+    `flags` maps names of `Settings` to what the command line gave; None means not given. From
+    the environment and the file, lists may be texts with commas. Raises ConfigError.
+    """
+    chosen: dict[str, Any] = {}
+    if file is not None:
+        for name, value, place in _from_file(file):
+            chosen[name] = _checked(name, value, place)
+    for name in _CHECKS:
+        variable = f"{_PREFIX}{name.upper()}"
+        if environ.get(variable):
+            chosen[name] = _checked(name, environ[variable], variable)
+    for name, value in flags.items():
+        if value is not None:
+            chosen[name] = _checked(name, value, f"--{name.replace('_', '-')}")
+    return Settings(**chosen)
+
+
+def _from_file(path: Path) -> list[tuple[str, Any, str]]:
+    """Name, value and place of every setting in the file."""
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > _MAX_FILE:
+        raise ConfigError(f"{path}: longer than {_MAX_FILE >> 20} MiB")
+    try:
+        text = content.decode("utf-8")
+        table = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path} line {line}: not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        found = _AT.search(str(error))
+        line = int(found[1]) if found and found[1] else text.count("\n") + 1
+        raise ConfigError(f"{path} line {line}: {_AT.sub('', str(error)).strip()}") from None
+    settings = []
+    for key, value in table.items():
+        place = f"{path} line {_line_of(key, text)}"
+        name = key.replace("-", "_")
+        if name not in _CHECKS:
+            known = ", ".join(field.name.replace("_", "-") for field in fields(Settings))
+            raise ConfigError(f"{place}: unknown setting {key!r}; there are {known}")
+        settings.append((name, value, f"{place}, {key}"))
+    return settings
+
+
+def _line_of(key: str, text: str) -> int:
+    found = re.search(rf"^[ \t]*\[?[\"']?{re.escape(key)}[\"']?[ \t]*[=.\]]", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _checked(name: str, value: object, place: str) -> Any:
+    try:
+        return _CHECKS[name](value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{place}: {error}") from None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise TypeError(f"{value!r} is not a list of texts")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError(f"{value!r} is not a text")
+    return value.strip()
+
+
+def _profile(value: object) -> str:
+    if value not in PROFILES:
+        raise ValueError(f"{value!r} is not one of {', '.join(PROFILES)}")
+    return str(value)
+
+
+def _ports(value: object) -> tuple[int, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise TypeError(f"{value!r} is not a list of ports, such as 80,554,8000-8010")
+    ports: dict[int, None] = {}
+    for item in items:
+        found = _PORTS.fullmatch(str(item).strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 0 < first <= last < 65_536:
+            raise ValueError(f"{item!r} is not a port or a range of ports")
+        if last - first >= _MAX_PORTS or len(ports | dict.fromkeys(range(first, last + 1))) > _MAX_PORTS:
+            raise ValueError(f"more than {_MAX_PORTS} ports are no light touch")
+        ports |= dict.fromkeys(range(first, last + 1))
+    return tuple(ports)
+
+
+def _seconds(value: object) -> float:
+    found = _SECONDS.fullmatch(str(value).strip())
+    if not found or isinstance(value, bool) or float(found[1]) <= 0:
+        raise ValueError(f"{value!r} is not a time such as 90s, 10m or 2h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _path(value: object) -> Path:
+    return (value if isinstance(value, Path) else Path(_text(value))).expanduser()
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "targets": _texts,
+    "exclude": _texts,
+    "allow_public": _texts,
+    "interfaces": _texts,
+    "profile": _profile,
+    "ports": _ports,
+    "time_limit": _seconds,
+    "site": _text,
+    "policies": _texts,
+    "oui": _path,
+}
