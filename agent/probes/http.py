@@ -43,8 +43,6 @@ _IMAGE_STARTS: Final = (b"\0\0\1\0", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
 _HEADERS: Final = frozenset(
     {"x-powered-by", "x-frame-options", "set-cookie", "content-type", "pragma", "via"}
 )
-# A path that a host does not have says nothing of it, whoever asked for it.
-_MISSING: Final = frozenset({400, 404, 405, 410, 501})
 _OURS: Final = "camcensus"
 """The User-Agent of `http_wire.build_request`."""
 _MAX_MESSAGES: Final = 16
@@ -203,7 +201,7 @@ def _answer(payload: bytes, asked: bytes) -> Iterator[Fact]:
     path = found.group(1).decode("utf-8", "replace").replace("\0", "") if found else "/"
     if path == "/":
         yield Fact("http.status", str(response.status))
-    elif response.status not in _MISSING and (response.status != 200 or _is_real(path, response.body)):
+    elif response.status != 200 or _is_real(path, response.body):
         yield Fact("http.path", f"{masked(path)} {response.status}")
     for name, value in response.head.headers:
         if name in {"server", "www-authenticate", "location"} and value:

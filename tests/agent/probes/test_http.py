@@ -111,11 +111,10 @@ def test_another_path_gives_its_status() -> None:
     assert "http.status" not in dict(facts(HIKVISION, asked))
 
 
-@pytest.mark.parametrize("status", ["404 Not Found", "400 Bad Request", "501 Not Implemented"])
-def test_a_path_that_the_host_does_not_have_is_no_fact(status: str) -> None:
-    """Rules know makers by their paths: one that was refused as unknown must not speak for them."""
+def test_a_path_that_the_host_does_not_have_says_so() -> None:
+    """The refusal takes back what a client's question alone would suggest."""
     asked = http_wire.build_request("GET", TELLING[0].path, "192.0.2.7")
-    assert facts(answer(status, b"", "Server: nginx"), asked) == [("http.server", "nginx")]
+    assert facts(answer("404 Not Found"), asked) == [("http.path", "/ISAPI/System/deviceInfo 404")]
 
 
 def test_our_own_scan_says_nothing_of_the_asked() -> None:
