@@ -51,10 +51,15 @@ def shipped_number(folder: Path = HERE) -> int:
 
 
 def current_folder(installed: Path) -> Path:
-    """The installed pack's folder where it is newer than the shipped knowledge, else the shipped one."""
-    if (installed / _NUMBER).is_file() and shipped_number(installed) > shipped_number():
-        return installed
-    return HERE
+    """The installed pack's folder where it is newer than the shipped knowledge, else the shipped one.
+
+    A folder that cannot be looked into (another user's home) holds no pack for us.
+    """
+    try:
+        newer = shipped_number(installed) > shipped_number()
+    except OSError:
+        return HERE
+    return installed if newer else HERE
 
 
 def build(source: Path, number: int, private_key: bytes, out: Path) -> None:

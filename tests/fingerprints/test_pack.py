@@ -47,6 +47,13 @@ def test_a_newer_signed_pack_is_used(tmp_path: Path) -> None:
     assert set(load_knowledge(installed).manufacturers) == {"Acme"}
 
 
+def test_a_missing_or_odd_folder_holds_no_pack(tmp_path: Path) -> None:
+    """A file where the folder should be, or nothing at all, leaves the shipped knowledge in use."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    assert current_folder(tmp_path / "file") == HERE
+    assert current_folder(tmp_path / "nothing") == HERE
+
+
 def test_an_older_or_equal_pack_is_refused(tmp_path: Path) -> None:
     """Knowledge never goes back."""
     installed = tmp_path / "knowledge"
