@@ -98,6 +98,8 @@ def verdict_to_json(verdict: Verdict, finding: Finding) -> dict[str, Any]:
         "brand": verdict.brand,
         "device_class": verdict.device_class,
         "model": verdict.model,
+        "line": verdict.line,
+        "channels": verdict.channels,
         "firmware": verdict.firmware,
         "serial": verdict.serial,
         "mac": verdict.mac,
@@ -214,6 +216,8 @@ def device_from_json(row: object, where: str = "device") -> Device:
         evidence=tuple(_evidence(item, where) for item in _list(row, "evidence", where)),
         conflicts=tuple(_conflict(item, where) for item in _list(row, "conflicts", where)),
         notes=_texts(row, "notes", where),
+        line=_text(row, "line", where),
+        channels=_number(row, "channels", where),
     )
     status = _one_of(row, "finding", ("flagged", "suspected", "clear", "unidentified"), "unidentified", where)
     matches = tuple(_match(item, where) for item in _list(row, "policy_matches", where))
@@ -260,6 +264,13 @@ def _numbers(row: Mapping[str, Any], key: str, where: str) -> tuple[int, ...]:
     if not all(isinstance(item, int) and not isinstance(item, bool) for item in value):
         raise CodecError(f"{where}.{key} is not a list of whole numbers")
     return tuple(value)
+
+
+def _number(row: Mapping[str, Any], key: str, where: str) -> int | None:
+    value = row.get(key)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise CodecError(f"{where}.{key} is not a whole number")
 
 
 def _one_of(row: Mapping[str, Any], key: str, known: Sequence[str], absent: str, where: str) -> str:

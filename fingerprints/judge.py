@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from fingerprints.matcher import Matchers
 from fingerprints.model import Conflict, DeviceClass, Evidence, Fact, Level, Verdict
 from fingerprints.oui import Registry, is_locally_administered, normalise_mac
-from fingerprints.rules import Knowledge
+from fingerprints.rules import Knowledge, ModelFamily
 
 __all__ = ["CONFIRMED", "POSSIBLE", "PRIOR", "PROBABLE", "Judge", "Score"]
 
@@ -88,13 +88,14 @@ class Judge:
         mine = [item for item in evidence if self._agrees(item, maker)]
         brand = self._brand(mine, maker)
         model = _pick(mine, "model", self._tidy_model)
-        device_class = self._device_class(mine, maker, model)
+        family = self._model_family(maker, model)
+        channels = _pick(mine, "channels", _tidy_count)
         whole = [mac for mac in macs if len(mac) == 17]
         claimed = _pick(mine, "mac", normalise_mac)
         return Verdict(
             manufacturer=maker,
             brand=brand,
-            device_class=device_class,
+            device_class=family.device_class if family is not None else self._device_class(mine),
             model=model,
             firmware=_pick(mine, "firmware", _tidy),
             serial=_pick(mine, "serial", _tidy),
@@ -104,6 +105,8 @@ class Judge:
             evidence=tuple(sorted(evidence, key=lambda item: (-item.weight, item.rule))),
             conflicts=tuple(self._conflicts(evidence, scores, maker, brand, whole)),
             notes=tuple(notes),
+            line=family.line or None if family is not None else None,
+            channels=int(channels) if channels is not None else None,
         )
 
     def _recognise(self, said: tuple[Fact, ...], macs: list[str], notes: list[str]) -> tuple[Evidence, ...]:
@@ -193,12 +196,16 @@ class Judge:
             return max(foreign, key=lambda badge: (foreign[badge], badge))
         return maker if maker is not None else next(iter(totals), None)
 
-    def _device_class(self, evidence: list[Evidence], maker: str | None, model: str | None) -> DeviceClass:
-        """What the model's line says; else what most families claim."""
-        if maker is not None and model is not None:
-            for family in self.knowledge.manufacturers[maker].models:
-                if family.pattern.search(model):
-                    return family.device_class
+    def _model_family(self, maker: str | None, model: str | None) -> ModelFamily | None:
+        """The line of models that this one belongs to, by how its name is built."""
+        if maker is None or model is None:
+            return None
+        families = self.knowledge.manufacturers[maker].models
+        return next((family for family in families if family.pattern.search(model)), None)
+
+    @staticmethod
+    def _device_class(evidence: list[Evidence]) -> DeviceClass:
+        """What most families claim."""
         votes: dict[str, dict[str, float]] = {}
         for item in evidence:
             claimed = item.claims.get("device_class")
@@ -249,6 +256,10 @@ class Judge:
 
 def _tidy(text: str) -> str | None:
     return re.sub(r"\s+", " ", text).strip() or None
+
+
+def _tidy_count(text: str) -> str | None:
+    return str(int(text)) if text.isascii() and text.isdecimal() and len(text) < 5 and int(text) else None
 
 
 def _pick(evidence: Iterable[Evidence], claim: str, tidy: _Tidy) -> str | None:

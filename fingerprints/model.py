@@ -73,6 +73,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
     "serial",
     "mac",
     "hostname",
+    "channels",
 )
 
 Level = Literal["confirmed", "probable", "possible", "unknown"]
@@ -164,6 +165,8 @@ class Verdict:
     """Who made a device and which device it is, how sure that is, and why.
 
     `confidence` is a calibrated probability that `manufacturer` is right (0 when unknown).
+    `line` is what the model's family is called (``thermal``, ``PTZ``); `channels` is how many
+    video channels the device states.
     """
 
     manufacturer: str | None = None
@@ -178,6 +181,8 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
+    line: str | None = None
+    channels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

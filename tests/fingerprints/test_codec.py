@@ -48,7 +48,7 @@ DEVICE = Device(
     id="28:57:be:00:00:01",
     verdict=Verdict(
         "Hikvision", "Annke", "camera", "DS-1", "V5", "S1", "28:57:be:00:00:01", 0.998, "confirmed",
-        (EVIDENCE,), (Conflict("manufacturer", "Hikvision", "Axis", ("axis.x",)),), ("a note",),
+        (EVIDENCE,), (Conflict("manufacturer", "Hikvision", "Axis", ("axis.x",)),), ("a note",), "thermal", 16,
     ),
     finding=Finding("flagged", (PolicyMatch("uk", "Hikvision", "read", "2022-11-24"),)),
     addresses=("192.0.2.7",),

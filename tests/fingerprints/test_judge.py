@@ -87,7 +87,7 @@ def test_even_claims_are_undecided(judge: Judge) -> None:
 def test_model_line_gives_the_class(judge: Judge) -> None:
     """The model family table says what kind of device it is."""
     verdict = of(judge, TITLE)
-    assert (verdict.model, verdict.device_class) == ("AC-100T", "camera")
+    assert (verdict.model, verdict.device_class, verdict.line) == ("AC-100T", "camera", "thermal")
 
 
 def test_local_macs_are_said_to_be_local(judge: Judge) -> None:
