@@ -27,6 +27,7 @@ _CHANGING: Final = (
     (re.compile(r"(?m)(?:^(?:ok|!!|NO)  interface   .*\n(?: {16}.*\n)*)+"), "interface\n"),
     (re.compile(r"(?m)^(?:ok|!!|NO)  (.{11}) .*\n(?: {16}.*\n)*"), r"\1\n"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<version of the rules>"),
+    (re.compile(r"\.toml:\d+"), ".toml:<line>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
     (re.compile(r"\b\d+(?:\.\d+)? s\b"), "<seconds>"),
     (re.compile(r"\b\d+ (rules|fields|makers|brands|examples)\b"), r"<some> \1"),
@@ -82,8 +83,9 @@ def masked(output: str) -> str:
 
 def _main() -> None:
     text = README.read_text(encoding="utf-8")
-    for row in reversed(list(shown(text))):
-        text = text[: row.start] + printed(row.command) + text[row.end :]
+    renewed = [(row, printed(row.command)) for row in shown(text)]
+    for row, output in reversed(renewed):
+        text = text[: row.start] + output + text[row.end :]
     README.write_text(text, encoding="utf-8")
 
 

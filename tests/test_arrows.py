@@ -19,6 +19,7 @@ WORKERS = {
     "census",
     "details",
     "importers",
+    "leads",
     "observations",
     "outbox",
     "sweep",
