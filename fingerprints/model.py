@@ -63,7 +63,9 @@ DEVICE_CLASSES: Final[tuple[DeviceClass, ...]] = (
     "unknown",
 )
 
-Claim = Literal["manufacturer", "brand", "device_class", "model", "firmware", "serial", "mac", "hostname"]
+Claim = Literal[
+    "manufacturer", "brand", "device_class", "model", "firmware", "serial", "mac", "hostname", "channels"
+]
 CLAIMS: Final[tuple[Claim, ...]] = (
     "manufacturer",
     "brand",
