@@ -16,7 +16,7 @@ from datetime import date
 from ipaddress import ip_address
 from typing import Any, Final
 
-from agent.wire import MAX_PAYLOAD, Malformed, Message, Probe
+from agent.wire import MAX_PAYLOAD, OPEN_PORT, SIGHTING, Malformed, Message, Probe
 from fingerprints.judge import Judge
 from fingerprints.model import (
     MAX_TEXT,
@@ -32,12 +32,7 @@ from fingerprints.model import (
 from fingerprints.oui import normalise_mac
 from fingerprints.policy import Policy, apply_policies
 
-__all__ = ["OPEN_PORT", "SIGHTING", "Tally", "provenance"]
-
-SIGHTING: Final = "sighting"
-"""Protocol of a Message that only says: this MAC and address exist."""
-OPEN_PORT: Final = "tcp.open"
-"""Protocol of a Message that only says: this TCP port of the sender is open."""
+__all__ = ["Tally", "provenance"]
 
 _MAX_HOSTS: Final = 131_072
 _MAX_FACTS: Final = 512

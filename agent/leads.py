@@ -18,9 +18,8 @@ from fingerprints.model import Fact
 
 __all__ = ["leads", "ports_named"]
 
-_PORT_FIELDS: Final = frozenset(
-    {"sadp.http-port", "sadp.command-port", "dhip.http-port", "dhip.https-port", "dhip.port"}
-)
+# Web ports only: the makers' own binary ports are not spoken to.
+_PORT_FIELDS: Final = frozenset({"sadp.http-port", "dhip.http-port", "dhip.https-port"})
 _URL_FIELDS: Final = frozenset({"onvif.xaddr", "ssdp.location"})
 _DISCOVERY: Final = frozenset({"sadp", "dhip", "ws-discovery", "ssdp", "onvif"})
 

@@ -30,6 +30,8 @@ from fingerprints.model import Fact, Speaker
 
 __all__ = [
     "MAX_PAYLOAD",
+    "OPEN_PORT",
+    "SIGHTING",
     "Ask",
     "Dissect",
     "Follow",
@@ -42,6 +44,11 @@ __all__ = [
 
 MAX_PAYLOAD: Final = 65_536
 """Most bytes of one reply, datagram or stream direction that a dissector is given."""
+
+SIGHTING: Final = "sighting"
+"""Protocol of a Message without payload that only says: this MAC and address exist."""
+OPEN_PORT: Final = "tcp.open"
+"""Protocol of a Message without payload that only says: this TCP port of the sender is open."""
 
 Transport = Literal["udp", "tcp", "tls", "ethernet"]
 """How bytes travel. ``tls`` is a TCP stream inside TLS; ``ethernet`` has no IP."""

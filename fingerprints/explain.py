@@ -27,10 +27,10 @@ def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
     yield f"  finding: {device.finding.status}"
     for match in device.finding.matches:
         yield f"    {match.policy}, in force from {match.in_force_from or '?'}: {match.basis}"
-    for name in ("device_class", "model", "firmware", "serial", "mac"):
+    for name in ("device_class", "model", "line", "channels", "firmware", "serial", "mac"):
         value = getattr(verdict, name)
         if value and value != "unknown":
-            yield f"  {name.replace('_', ' ')}: {_quoted(value)}{_told_by(verdict, name, value)}"
+            yield f"  {name.replace('_', ' ')}: {_quoted(str(value))}{_told_by(verdict, name, str(value))}"
     yield from _evidence(verdict, rules)
     for conflict in verdict.conflicts:
         yield (
@@ -54,7 +54,7 @@ def _headline(verdict: Verdict) -> str:
         badge = f", wearing the badge {_quoted(verdict.brand)}" if verdict.brand else ""
         return f"the maker is {_LEVELS[verdict.level]}{badge}"
     badge = f", sold as {_quoted(verdict.brand)}" if verdict.brand not in {None, verdict.manufacturer} else ""
-    return f"made by {verdict.manufacturer}{badge}, {_LEVELS[verdict.level]} ({verdict.confidence:.1%})"
+    return f"made by {verdict.manufacturer}{badge}, {_LEVELS[verdict.level]} ({min(verdict.confidence, 0.999):.1%})"
 
 
 def _told_by(verdict: Verdict, claim: str, value: str) -> str:

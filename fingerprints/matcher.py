@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fingerprints.model import Evidence, Fact
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["MATCH_LENGTH", "Matchers", "automaton_available", "captures", "required_literal"]
+__all__ = ["MATCH_LENGTH", "Matchers", "Search", "automaton_available", "captures", "required_literal"]
 
 MATCH_LENGTH: Final = 8192
 _CACHE: Final = 16_384
@@ -31,6 +31,8 @@ _SHORTEST: Final = 2
 
 Test = Callable[[str], Mapping[str, str] | None]
 Finder = Callable[[str], Iterable[int]]
+Search = Literal["automaton", "literals", "every"]
+"""How candidates are found: an automaton over all literals, each literal by itself, or not at all."""
 
 
 def fold(text: str) -> str:
@@ -110,9 +112,9 @@ def automaton_available() -> bool:
     return True
 
 
-def _finder(literals: list[str], *, automaton: bool) -> Finder:
+def _finder(literals: list[str], search: Search) -> Finder:
     """A function from a folded text to the indexes of the literals in it."""
-    if automaton and literals:
+    if search == "automaton" and literals:
         import ahocorasick_rs  # noqa: PLC0415 - an accelerator, not a need
 
         machine = ahocorasick_rs.AhoCorasick(literals)
@@ -125,19 +127,19 @@ class _FieldRules:
 
     __slots__ = ("_always", "_finder", "_owners", "_tests", "rules")
 
-    def __init__(self, rules: list[Rule], *, automaton: bool) -> None:
+    def __init__(self, rules: list[Rule], search: Search) -> None:
         self.rules = rules
         self._tests: list[Test | None] = [None] * len(rules)
         self._always: list[int] = []
         literals: dict[str, list[int]] = {}
         for at, rule in enumerate(rules):
-            needed = _literals(rule)
+            needed = _literals(rule) if search != "every" else ()
             if not needed:
                 self._always.append(at)
             for literal in needed:
                 literals.setdefault(literal, []).append(at)
         self._owners = list(literals.values())
-        self._finder = _finder(list(literals), automaton=automaton)
+        self._finder = _finder(list(literals), search)
 
     def matches(self, text: str) -> Iterable[tuple[Rule, Mapping[str, str]]]:
         """Every rule that matches with its captures, in file order."""
@@ -156,13 +158,13 @@ class _FieldRules:
 class Matchers:
     """All rules of a `Knowledge`, grouped by field and ready to try; safe to share.
 
-    `automaton` chooses between the two equal ways of finding candidates; None takes the
-    quicker one that is installed.
+    `search` chooses how candidates are found, with the same answers whichever it is; None
+    takes the automaton where its wheel is installed.
     """
 
-    def __init__(self, knowledge: Knowledge, *, automaton: bool | None = None) -> None:
+    def __init__(self, knowledge: Knowledge, search: Search | None = None) -> None:
         self.knowledge = knowledge
-        self._automaton = automaton_available() if automaton is None else automaton
+        self._search: Search = search or ("automaton" if automaton_available() else "literals")
         self._weights: Mapping[str, float] = {}
         self._by_field: dict[str, list[Rule]] = {}
         for rule in knowledge.rules:
@@ -172,7 +174,7 @@ class Matchers:
 
     def reweighted(self, weights: Mapping[str, float]) -> Matchers:
         """The same rules with other weights by rule id; what is compiled is shared."""
-        other = Matchers(self.knowledge, automaton=self._automaton)
+        other = Matchers(self.knowledge, self._search)
         other._weights = weights
         other._ready = self._ready
         return other
@@ -190,7 +192,7 @@ class Matchers:
         if ready is None and field not in self._by_field:
             return ()
         if ready is None:
-            ready = self._ready[field] = _FieldRules(self._by_field[field], automaton=self._automaton)
+            ready = self._ready[field] = _FieldRules(self._by_field[field], self._search)
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
         found = []
         for rule, captured in ready.matches(text):

@@ -26,15 +26,10 @@ from agent.interfaces import Interface, on_link
 from agent.neighbours import Neighbours
 from agent.pace import Allowance, BudgetSpent, Pace
 from agent.scope import Scope
-from agent.wire import Ask, Message, Probe, Target, Transport
+from agent.wire import OPEN_PORT, SIGHTING, Ask, Message, Probe, Target, Transport
 from fingerprints.model import Problem, Speaker
 
-__all__ = ["OPEN_PORT", "SIGHTING", "Asking", "Living", "Plan"]
-
-OPEN_PORT: Final = "tcp.open"
-"""Protocol of a Message without payload: this TCP port of the sender is open."""
-SIGHTING: Final = "sighting"
-"""Protocol of a Message without payload: this host is there."""
+__all__ = ["Asking", "Living", "Plan"]
 
 _MAX_TROUBLE: Final = 5
 """Resets, failed handshakes and silences in a row after which a host is left alone."""

@@ -19,13 +19,11 @@ from agent.capture.fragments import Fragments
 from agent.capture.savefile import Frame, SaveFileError, read_frames
 from agent.capture.sources import Source, find_captures
 from agent.capture.streams import Streams, Turn
-from agent.wire import Message, Probe
+from agent.wire import OPEN_PORT, SIGHTING, Message, Probe
 from fingerprints.model import Problem, Speaker
 
 __all__ = ["CaptureStats", "Replay"]
 
-_SIGHTING: Final = "sighting"
-_OPEN_PORT: Final = "tcp.open"
 _UDP, _TCP = 17, 6
 _SYN_ACK: Final = 0x12
 _MAX_SIGHTINGS: Final = 131_072
@@ -177,7 +175,7 @@ class Replay:
             port = (packet.source, packet.source_port, packet.vlan)
             if port not in self._open and len(self._open) < _MAX_SIGHTINGS:
                 self._open.add(port)
-                yield self._message(packet, b"", _OPEN_PORT, frame.at, frame.number)
+                yield self._message(packet, b"", OPEN_PORT, frame.at, frame.number)
         for turn in self._streams.add(packet, frame.at, frame.number):
             yield from self._turn(turn)
 
@@ -185,7 +183,7 @@ class Replay:
         key = (packet.mac, packet.source, packet.vlan)
         if key not in self._seen and len(self._seen) < _MAX_SIGHTINGS:
             self._seen.add(key)
-            yield self._message(packet, b"", _SIGHTING, at, 0)
+            yield self._message(packet, b"", SIGHTING, at, 0)
 
     def _datagram(self, packet: Packet, frame: Frame) -> Iterator[Message]:
         payload = packet.payload

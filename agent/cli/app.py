@@ -128,10 +128,11 @@ def _say(error: Exception) -> int:
 def _mistakes() -> tuple[type[Exception], ...]:
     """What users can mend: wrong rules, registry, report, pack, targets or settings."""
     # They live in rooms that a command which went well may never have entered.
+    from agent.config import ConfigError  # noqa: PLC0415
     from agent.scope import ScopeError  # noqa: PLC0415
     from fingerprints.codec import CodecError  # noqa: PLC0415
     from fingerprints.oui import RegistryError  # noqa: PLC0415
     from fingerprints.pack import PackError  # noqa: PLC0415
     from fingerprints.rules import RuleError  # noqa: PLC0415
 
-    return (CodecError, PackError, RegistryError, RuleError, ScopeError)
+    return (CodecError, ConfigError, PackError, RegistryError, RuleError, ScopeError)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import os
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -23,13 +24,11 @@ from agent.cli.options import (
 )
 from agent.cli.scanning import Survey, survey
 from agent.cli.wiring import deliver, prepare, run_facts, say
+from agent.config import load_settings
 from agent.interfaces import choose, interfaces, own_addresses, private_subnets
 from agent.scope import Scope, ScopeError
 
-__all__ = ["parse_ports", "parse_seconds", "scan"]
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "": 1}
-_MAX_PORTS: Final = 256
+__all__ = ["scan"]
 
 TargetsArgument = Annotated[
     list[str] | None,
@@ -49,9 +48,15 @@ InterfaceOption = Annotated[
 PortsOption = Annotated[
     str | None, typer.Option("--ports", help="TCP ports to try, such as 80,554,8000-8010, instead of ours.")
 ]
-ProfileOption = Annotated[Profile, typer.Option("--profile", help="How hard the network may be touched.")]
+ProfileOption = Annotated[
+    Profile | None, typer.Option("--profile", help="How hard the network may be touched. Default: standard.")
+]
 LimitOption = Annotated[
     str | None, typer.Option("--time-limit", help="Stop after this time, such as 90s, 10m, 2h, and report.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="A file of settings (agent.toml); flags and CAMCENSUS_* outrank it."),
 ]
 
 
@@ -61,8 +66,9 @@ def scan(
     allow_public: PublicOption = None,
     interface: InterfaceOption = None,
     ports: PortsOption = None,
-    profile: ProfileOption = Profile.STANDARD,
+    profile: ProfileOption = None,
     time_limit: LimitOption = None,
+    config: ConfigOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
     policy: PolicyOption = None,
@@ -74,25 +80,41 @@ def scan(
 ) -> None:
     """Ask the hosts of a network what they are."""
     started = datetime.now(UTC)
+    settings = load_settings(
+        {
+            "targets": targets or None,
+            "exclude": exclude,
+            "allow_public": allow_public,
+            "interfaces": interface,
+            "profile": profile.value if profile is not None else None,
+            "ports": ports,
+            "time_limit": time_limit,
+            "site": site,
+            "policies": policy,
+            "oui": str(oui) if oui is not None else None,
+        },
+        os.environ,
+        config,
+    )
     every = interfaces()
-    links, left_out = choose(every, interface or ())
+    links, left_out = choose(every, settings.interfaces)
     own = own_addresses(every)
-    tokens = targets or list(private_subnets(links))
+    tokens = list(settings.targets or private_subnets(links))
     if not tokens:
         raise ScopeError("this machine has no private subnet of its own: name a target")
-    scope = Scope.parse(tokens, exclude=exclude or (), allow_public=allow_public or (), own=own)
+    scope = Scope.parse(tokens, exclude=settings.exclude, allow_public=settings.allow_public, own=own)
     plan = Survey(
         scope,
         links,
         left_out,
-        profile.value,
-        parse_ports(ports) if ports else DEFAULT_PORTS,
-        parse_seconds(time_limit) if time_limit else None,
+        settings.profile,
+        settings.ports or DEFAULT_PORTS,
+        settings.time_limit,
     )
-    if not targets or verbose:
+    if not settings.targets or verbose:
         say(f"scanning {scope.describe()}", quiet=quiet)
-    bench = prepare(policy, oui)
-    tally = bench.tally(site=site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
+    bench = prepare(settings.policies, settings.oui)
+    tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
     outcome = survey(plan, tally, quiet=quiet)
     if outcome.coverage["ended"] != "finished":
         say(f"{outcome.coverage['ended']}: this is what is known so far", quiet=quiet)
@@ -103,27 +125,3 @@ def scan(
         problems=outcome.problems,
     )
     raise deliver(report, form, output, fail_on, quiet=quiet)
-
-
-def parse_ports(text: str) -> tuple[int, ...]:
-    """``80,554,8000-8010`` as ports; raises typer.BadParameter naming the part that is wrong."""
-    ports: dict[int, None] = {}
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,5})(?:-(\d{1,5}))?\s*", part)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-        if not 0 < first <= last < 65_536:
-            raise typer.BadParameter(
-                f"{part.strip()!r} is not a port or a range of ports", param_hint="--ports"
-            )
-        ports |= dict.fromkeys(range(first, last + 1))
-        if len(ports) > _MAX_PORTS:
-            raise typer.BadParameter(f"more than {_MAX_PORTS} ports are no light touch", param_hint="--ports")
-    return tuple(ports)
-
-
-def parse_seconds(text: str) -> float:
-    """``90s``, ``10m`` or ``2h`` in seconds; raises typer.BadParameter."""
-    found = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)\s*", text)
-    if not found or float(found[1]) <= 0:
-        raise typer.BadParameter(f"{text!r} is not a time such as 90s, 10m or 2h", param_hint="--time-limit")
-    return float(found[1]) * _UNITS[found[2]]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.census import OPEN_PORT, SIGHTING, Tally
-from agent.wire import Malformed, Message, Probe
+from agent.census import Tally
+from agent.wire import OPEN_PORT, SIGHTING, Malformed, Message, Probe
 from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
 from fingerprints.model import Device, Fact, Report, Speaker

@@ -23,9 +23,9 @@ def said(protocol: str, text: str) -> Message:
 
 
 def test_discovery_answers_name_ports() -> None:
-    """Ports of SADP's own fields and of every URL; what is no number is none."""
-    assert list(ports_named(said("sadp", SADP.format(81)))) == [8000, 81]
-    assert list(ports_named(said("sadp", SADP.format("x")))) == [8000]
+    """Web ports and those of every URL; a maker's binary port is left alone, what is no number is none."""
+    assert list(ports_named(said("sadp", SADP.format(81)))) == [81]
+    assert list(ports_named(said("sadp", SADP.format("x")))) == []
     assert list(ports_named(said("ssdp", SSDP.format("http://192.0.2.7:49152/d.xml")))) == [49152]
     assert list(ports_named(said("ws-discovery", WS_DISCOVERY.format("http://10.0.0.9:8899/onvif")))) == [
         8899

@@ -17,11 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.ask import Asking, Patience, Plan
-from agent.ask.engine import SIGHTING
 from agent.neighbours import Neighbours
 from agent.pace import PROFILES, Pace, Profile
 from agent.scope import Scope
-from agent.wire import Ask, Message, Probe, Target
+from agent.wire import SIGHTING, Ask, Message, Probe, Target
 from fingerprints.model import Problem
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
