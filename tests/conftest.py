@@ -13,6 +13,7 @@ _TOGETHER = {
     "tests/simulator/": "site",
     "tests/test_docs.py": "site",
     "tests/agent/cli/test_demo.py": "site",
+    "tests/agent/cli/test_scan.py": "site",
 }
 """What shares one network, or the addresses on loopback where the simulated site stands."""
 
