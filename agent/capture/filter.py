@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agent.wire import Probe
 
 __all__ = ["Wanted", "expression"]
 
-_TUNNEL_PORTS = (4789, 8472, 6081, 37008)
-_TCP_BYTES = "(ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2)) != 0"
+_VLANS: Final = 3
+_TUNNEL_PORTS: Final = (4789, 8472, 6081, 37008)
+_TCP_BYTES: Final = "(ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2)) != 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Wanted:
 
 
 def expression(probes: Sequence[Probe]) -> str:
-    """The filter for an Ethernet capture; VLAN tags, two deep, are looked behind."""
+    """The filter for an Ethernet capture; VLAN tags, three deep, are looked behind."""
     chosen = Wanted.of(probes)
     ports = " or ".join(f"port {port}" for port in sorted({*chosen.ports, *_TUNNEL_PORTS}))
     starts = sorted({_word(prefix) for prefix in chosen.prefixes if len(prefix) >= 4})
@@ -56,7 +58,10 @@ def expression(probes: Sequence[Probe]) -> str:
     )
     odd = "ether proto 0x8847 or ether proto 0x8848 or ether proto 0x8864 or ether[12:2] < 0x600"
     # `vlan` moves every later offset, so the plain branch stands first.
-    return f"({base}) or ({odd}) or (vlan and (({base}) or (vlan and ({base}))))"
+    tagged = f"({base}) or ({odd})"
+    for _ in range(_VLANS):
+        tagged = f"({base}) or (vlan and ({tagged}))"
+    return f"({odd}) or {tagged}"
 
 
 def _word(prefix: bytes) -> str:

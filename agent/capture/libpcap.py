@@ -123,7 +123,8 @@ def read_filtered(path: Path, expression: str) -> Iterator[Frame]:
                 found = header.contents
                 if found.captured > MAX_FRAME or data.value is None:
                     raise SaveFileError(f"a record claims {found.captured} bytes", libc.ftell(stream))
-                at = found.at.seconds + found.at.fraction * 1e-9
+                # Files count seconds without a sign; libpcap hands them on with one.
+                at = (found.at.seconds & 0xFFFF_FFFF) + found.at.fraction * 1e-9
                 yield Frame(at, _ETHERNET, ctypes.string_at(data.value, found.captured), found.length, 0, 0)
             elif result == -2:
                 return

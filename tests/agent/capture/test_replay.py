@@ -1,0 +1,130 @@
+"""A capture becomes the same Messages however it is read."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.capture import Replay, libpcap
+from agent.capture.filter import Wanted, expression
+from agent.probes import ALL
+from agent.wire import OPEN_PORT, SIGHTING, Message, Probe
+from tests.places import REPO, SHARED, needs_shared
+
+OWN = sorted((REPO / "pcaps").glob("*.pcap"))
+
+
+def messages(path: Path, *, unfiltered: bool = False) -> list[Message]:
+    """The Messages of a capture, without frame numbers, which libpcap does not know."""
+    return [replace(message, frame=None) for message in Replay(path, ALL, unfiltered=unfiltered)]
+
+
+@pytest.mark.skipif(not libpcap.available(), reason="missing tool: libpcap")
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_libpcap_and_plain_reading_agree(path: Path) -> None:
+    """With the filter in libpcap and without it: the same Messages in the same order."""
+    capture = Replay(path, ALL)
+    filtered = [replace(message, frame=None) for message in capture]
+    assert capture.stats.filtered
+    assert filtered == messages(path, unfiltered=True)
+
+
+def shared_pcaps() -> list[Path]:
+    """Third-party Ethernet captures of moderate size."""
+    return sorted(path for path in (SHARED / "pcaps").glob("*.pcap") if path.stat().st_size < 600_000)
+
+
+@needs_shared
+@pytest.mark.skipif(not libpcap.available(), reason="missing tool: libpcap")
+def test_third_party_captures_agree() -> None:
+    """Odd and broken files, too: what libpcap's filter passes is what plain reading finds."""
+    different = []
+    for path in shared_pcaps():
+        one, other = messages(path), messages(path, unfiltered=True)
+        # Where a file breaks, the two may stop at a different frame.
+        if one != other and not Replay(path, ALL).problems:
+            shared = min(len(one), len(other))
+            if one[:shared] != other[:shared] or abs(len(one) - len(other)) > 2:
+                different.append(path.name)
+    assert different == []
+
+
+def test_a_probe_brings_its_own_clause() -> None:
+    """A new protocol's port and beginning are in the filter without another line of code."""
+    new = Probe("new", "udp", (54_321,), (), lambda _: True, lambda *_: iter(()), prefixes=(b"NEWP",))
+    assert "port 54321" in expression((new,))
+    assert "udp[8:4] = 0x4e455750" in expression((new,))
+    wanted = Wanted.of((new,))
+    assert wanted.udp(1, 54_321, b"")
+    assert wanted.udp(1, 2, b"NEWP and more")
+    assert not wanted.udp(1, 2, b"other")
+
+
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="missing tool: tcpdump")
+def test_tcpdump_understands_the_filter() -> None:
+    """The expression compiles elsewhere, and passes what it passes here."""
+    path = REPO / "pcaps" / "multicast-round.pcap"
+    text = expression(ALL)
+    done = subprocess.run(
+        ["tcpdump", "-nr", path, "-w", "/dev/stdout", text], capture_output=True, check=True
+    )
+    capture = Replay(path, ALL)
+    list(capture)
+    counted = subprocess.run(["tcpdump", "-nr", "-"], input=done.stdout, capture_output=True, check=True)
+    assert len(counted.stdout.splitlines()) >= capture.stats.frames > 0
+
+
+def test_hosts_and_ports_are_told_once() -> None:
+    """Each pair of MAC and address is sighted once, each open port named once."""
+    found = messages(REPO / "pcaps" / "hikvision.pcap")
+    sightings = [message.sender.ip for message in found if message.protocol == SIGHTING]
+    ports = [(message.sender.ip, message.sender.port) for message in found if message.protocol == OPEN_PORT]
+    assert len(ports) == len(set(ports))
+    assert sightings
+    assert len({(m.sender.mac, m.sender.ip) for m in found if m.protocol == SIGHTING}) == len(sightings)
+
+
+def test_an_answer_has_its_question() -> None:
+    """An HTTP answer comes with the request before it."""
+    answers = [m for m in messages(REPO / "pcaps" / "hikvision.pcap") if m.payload.startswith(b"HTTP/1.1")]
+    assert answers
+    assert all(message.asked.startswith((b"GET ", b"POST ")) for message in answers)
+
+
+def test_vlan_tags_are_kept() -> None:
+    """Messages of a trunk carry their VLAN."""
+    assert {m.sender.vlan for m in messages(REPO / "pcaps" / "trunk-vlan.pcap")} == {(10,), (20,), (30,)}
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("derived", "original"),
+    [
+        ("der-mercury-vlan80.pcap", "pos-mercury-mipc351-onvif-hello.pcap"),
+        ("der-dlink-erspan2-mirror.pcap", "pos-dlink-dcs935l-setup-A-1.pcap"),
+    ],
+)
+def test_mirrors_and_tags_change_nothing_inside(derived: str, original: str) -> None:
+    """The same traffic behind a VLAN tag or in a mirror's tunnel gives the same payloads."""
+
+    def payloads(name: str) -> set[tuple[str, bytes]]:
+        return {(m.protocol, m.payload) for m in messages(SHARED / "pcaps" / name) if m.payload}
+
+    assert payloads(derived) == payloads(original)
+
+
+def test_a_cut_file_names_its_offset(tmp_path: Path) -> None:
+    """What was readable counts; the Problem has file and byte."""
+    whole = (REPO / "pcaps" / "dahua.pcap").read_bytes()
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(whole[:-7])
+    for unfiltered in (False, True):
+        capture = Replay(path, ALL, unfiltered=unfiltered)
+        assert list(capture)
+        (problem,) = capture.problems
+        assert problem.where.startswith(f"{path}@")
+        assert int(problem.where.rpartition("@")[2]) > 1_000
