@@ -18,7 +18,7 @@ LINK_TYPES = (0, 1, 9, 12, 50, 101, 104, 105, 108, 113, 127, 228, 229, 276, 147)
 
 def crafted() -> dict[str, tuple[int, bytes]]:
     """A frame of each kind with one UDP datagram in it, crafted by scapy: link type with bytes."""
-    from scapy.all import (  # noqa: PLC0415 - heavy, and GPL: only in this test
+    from scapy.all import (  # type: ignore[attr-defined]  # noqa: PLC0415 - heavy, GPL: only in this test
         ARP,
         GRE,
         IP,

@@ -72,7 +72,8 @@ def test_an_answer_stands_beside_its_question() -> None:
 )
 def test_segments_in_any_order(data: bytes, start: int, sizes: list[int], chance: random.Random) -> None:
     """Cut anywhere, mixed up, repeated and overlapping, with sequence numbers that wrap: the same bytes."""
-    pieces, at = [], 0
+    pieces: list[Packet] = []
+    at = 0
     while at < len(data):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(segment(SERVER, start + at, data[at : at + size]))
