@@ -21,13 +21,14 @@ from typing import Any, Final, Literal
 from fingerprints.model import Evidence, Fact
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["MATCH_LENGTH", "Matchers", "Search", "automaton_available", "captures", "required_literal"]
+__all__ = ["MATCH_LENGTH", "Matchers", "Search", "automaton_available", "captures", "required_literals"]
 
 MATCH_LENGTH: Final = 8192
 _CACHE: Final = 16_384
 _SHOWN: Final = 300
 _GENERIC: Final = frozenset({"", "-", "none", "null", "unknown", "n/a", "na", "0", "default"})
 _SHORTEST: Final = 2
+_MOST_WAYS: Final = 64
 
 Test = Callable[[str], Mapping[str, str] | None]
 Finder = Callable[[str], Iterable[int]]
@@ -64,18 +65,18 @@ def _search(patterns: Iterable[re.Pattern[str]], text: str) -> Mapping[str, str]
     return None
 
 
-def required_literal(pattern: str) -> str:
-    """The longest folded run of characters that every match of the regex `pattern` must hold."""
+def required_literals(pattern: str) -> frozenset[str]:
+    """Folded texts of which every match of the regex `pattern` holds at least one; empty: none is certain."""
     from re import _parser as parser  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
 
-    runs: list[str] = []
-    _runs(parser.parse(pattern), runs)
-    return max(runs, key=len, default="")
+    return _required(parser.parse(pattern))
 
 
-def _runs(items: Iterable[Any], runs: list[str]) -> None:
+def _required(items: Iterable[Any]) -> frozenset[str]:
+    """The best of what a sequence needs: the alternatives whose shortest is longest, then the fewest."""
     from re import _constants as sre  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
 
+    needs: list[frozenset[str]] = []
     run = ""
     for operator, argument in items:
         if operator is sre.LITERAL:
@@ -83,13 +84,18 @@ def _runs(items: Iterable[Any], runs: list[str]) -> None:
             continue
         if operator is sre.AT:
             continue
-        runs.append(run)
+        needs.append(frozenset({run}))
         run = ""
         if operator is sre.SUBPATTERN:
-            _runs(argument[3], runs)
+            needs.append(_required(argument[3]))
         elif operator in {sre.MAX_REPEAT, sre.MIN_REPEAT} and argument[0] >= 1:
-            _runs(argument[2], runs)
-    runs.append(run)
+            needs.append(_required(argument[2]))
+        elif operator is sre.BRANCH:
+            ways = [_required(branch) for branch in argument[1]]
+            needs.append(frozenset().union(*ways) if all(ways) else frozenset())
+    needs.append(frozenset({run}))
+    useful = [need for need in needs if need and min(map(len, need)) >= _SHORTEST and len(need) <= _MOST_WAYS]
+    return max(useful, key=lambda need: (min(map(len, need)), -len(need)), default=frozenset())
 
 
 def _literals(rule: Rule) -> tuple[str, ...]:
@@ -97,9 +103,9 @@ def _literals(rule: Rule) -> tuple[str, ...]:
     if rule.field == "mac" or rule.matcher == "number":
         return ()
     if rule.matcher == "regex":
-        found = tuple(required_literal(pattern) for pattern in rule.patterns)
-    else:
-        found = tuple(fold(text).strip() for text in rule.patterns)
+        ways = [required_literals(pattern) for pattern in rule.patterns]
+        return tuple(sorted(frozenset().union(*ways))) if all(ways) else ()
+    found = tuple(fold(text).strip() for text in rule.patterns)
     return found if all(len(text) >= _SHORTEST for text in found) else ()
 
 

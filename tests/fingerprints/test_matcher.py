@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, required_literal
+from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, required_literals
 from fingerprints.model import Fact
 from fingerprints.rules import load_knowledge
 from tests.small_knowledge import ACME, small_knowledge
@@ -65,19 +65,21 @@ def test_reweighted_shares_rules_but_not_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "literal"),
+    ("pattern", "literals"),
     [
-        (r"^App-webs/", "app-webs/"),
-        (r"(?i)^HIK(?:VISION)?-Webs", "-webs"),
-        (r"(?P<model>DS-[0-9A-Z]+)", "ds-"),
-        (r"a|b", ""),
-        (r"(?:abc){2,4}x?", "abc"),
-        (r"[A-Z]+", ""),
+        (r"^App-webs/", {"app-webs/"}),
+        (r"(?i)^HIK(?:VISION)?-Webs", {"-webs"}),
+        (r"(?P<model>DS-[0-9A-Z]+)", {"ds-"}),
+        (r"a|b", set()),
+        (r"^(?:IPC-|NVR\d)x?", {"ipc-", "nvr"}),
+        (r"^(?:IPC-|\d)x", set()),
+        (r"(?:abc){2,4}x?", {"abc"}),
+        (r"[A-Z]+", set()),
     ],
 )
-def test_required_literal(pattern: str, literal: str) -> None:
-    """The literal is what every match must hold, and never more."""
-    assert required_literal(pattern) == literal
+def test_required_literals(pattern: str, literals: set[str]) -> None:
+    """Every match must hold one of them; where that is not certain there are none."""
+    assert required_literals(pattern) == literals
 
 
 @pytest.mark.skipif(not automaton_available(), reason="missing tool: ahocorasick-rs")
