@@ -165,7 +165,9 @@ def _typed(kind: int, data: bytes, link: _Link) -> Decoded:
     for _ in range(_MAX_LAYERS):
         if kind in _VLAN and len(data) >= 4:
             tag, kind = struct.unpack_from("!HH", data)
-            link = replace(link, vlan=(*link.vlan, tag & 0x0FFF))
+            # Number 0 is a priority without a VLAN (IEEE 802.1Q, table 9-2).
+            if tag & 0x0FFF:
+                link = replace(link, vlan=(*link.vlan, tag & 0x0FFF))
             data = data[4:]
         elif kind in _MPLS and len(data) >= 4:
             bottom = data[2] & 1
@@ -197,7 +199,9 @@ def _llc(data: bytes, link: _Link) -> Decoded:
     """802.2 LLC: SNAP carries an ethertype; the rest (spanning tree and the like) is named."""
     if data[:3] == b"\xaa\xaa\x03" and len(data) >= 8:
         if data[3:6] in {b"\0\0\0", b"\0\0\xf8"}:
-            return _typed(struct.unpack_from("!H", data, 6)[0], data[8:], link)
+            # What SNAP announces may be SNAP again: that is a layer, too.
+            deeper = replace(link, layers=link.layers + 1)
+            return _typed(struct.unpack_from("!H", data, 6)[0], data[8:], deeper)
         return Unread("SNAP", link.mac, link.vlan)
     return Unread("802.2", link.mac, link.vlan)
 
@@ -308,7 +312,7 @@ def _transport(
     if protocol == _GRE:
         return _gre(body, replace(link, layers=link.layers + 1))
     if protocol in {4, 41}:
-        return decode_ip(body, replace(link, mac=None, tunnel="IP in IP", layers=link.layers + 1))
+        return decode_ip(body, replace(link, mac=None, to_mac=None, tunnel="IP in IP", layers=link.layers + 1))
     return Unread(f"IP protocol {protocol}", link.mac, link.vlan)
 
 

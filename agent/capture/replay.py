@@ -27,6 +27,8 @@ __all__ = ["CaptureStats", "Replay"]
 _UDP, _TCP = 17, 6
 _SYN_ACK: Final = 0x12
 _MAX_SIGHTINGS: Final = 131_072
+_MAX_TUNNELS: Final = 256
+_OTHER_TUNNELS: Final = "other tunnels"
 _LOOK: Final = 65_536
 
 
@@ -162,7 +164,9 @@ class Replay:
 
     def _packet(self, packet: Packet, frame: Frame) -> Iterator[Message]:
         if packet.tunnel:
-            self.stats.tunnels[packet.tunnel] += 1
+            tunnels = self.stats.tunnels
+            name = packet.tunnel if packet.tunnel in tunnels or len(tunnels) < _MAX_TUNNELS else _OTHER_TUNNELS
+            tunnels[name] += 1
         if packet.protocol == _UDP:
             if self._wanted.udp(packet.source_port, packet.target_port, packet.payload):
                 yield from self._sighting(packet, frame.at)

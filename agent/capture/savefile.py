@@ -28,6 +28,8 @@ _PCAP: Final[dict[bytes, tuple[str, float, int]]] = {
 }
 _SECTION: Final = b"\x0a\x0d\x0d\x0a"
 _IDB, _OPB, _SPB, _EPB = 1, 2, 3, 6
+_LINK_TYPE: Final = 0x03FF_FFFF
+"""The part of a pcap header's last word that is the link type; the rest is of frame check sequences."""
 
 
 class SaveFileError(Exception):
@@ -90,7 +92,7 @@ def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Frame]:
     header = _take(stream, 20)
     if len(header) < 20:
         raise SaveFileError("the file header is cut short", 4 + len(header))
-    link_type = struct.unpack(f"{order}I", header[16:20])[0] & 0x0FFF_FFFF
+    link_type = struct.unpack(f"{order}I", header[16:20])[0] & _LINK_TYPE
     record = struct.Struct(f"{order}IIII")
     offset = 24
     number = 0

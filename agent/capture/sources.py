@@ -76,20 +76,26 @@ class _Peeked:
         return found
 
     def _read_inflated(self, wanted: int) -> bytes:
+        """As `read`; raises EOFError where the compressed stream breaks or is cut."""
         assert self._inflate is not None  # noqa: S101 - told apart by the one caller
         found = b""
         while len(found) < wanted:
             data = self._held or self._raw.read(_STREAM_BUFFER)
             self._held = b""
+            if self._inflate.eof:
+                # Members stand one behind the other (RFC 1952, 2.2), perhaps with zeros after the last.
+                data = data.lstrip(b"\0")
+                if data:
+                    self._inflate = zlib.decompressobj(31)
             if not data:
-                break
+                if found or self._inflate.eof:
+                    break
+                raise EOFError("the compressed stream is cut short")
             try:
                 found += self._inflate.decompress(data, wanted - len(found))
             except zlib.error as error:
                 raise EOFError(str(error)) from None
-            self._held = self._inflate.unconsumed_tail
-            if self._inflate.eof:
-                break
+            self._held = self._inflate.unconsumed_tail or self._inflate.unused_data
         return found
 
     def close(self) -> None:
@@ -136,14 +142,20 @@ def _nothing(_: Problem) -> None:
 
 def _files(path: Path, problem: Callable[[Problem], None]) -> Iterator[tuple[Path, bool]]:
     """Files under `path`, with whether the user must hear if one is no capture."""
-    if not path.is_dir():
+    # Path.is_dir raises where a folder above may not be entered, or a name is too long.
+    if not os.path.isdir(path):  # noqa: PTH112 - as said
         yield path, True
         return
     walked: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(
         path, followlinks=True, onerror=lambda error: problem(_unreadable(error))
     ):
-        here = Path(folder).stat()
+        try:
+            here = Path(folder).stat()
+        except OSError as error:
+            problem(_unreadable(error))
+            folders.clear()
+            continue
         if (here.st_dev, here.st_ino) in walked:
             folders.clear()
             continue

@@ -125,3 +125,26 @@ def test_the_corpus_gives_a_line_for_each_line(capsys: pytest.CaptureFixture[str
     assert [row["id"] for row in rows] == [
         json.loads(line)["id"] for line in io.StringIO(path.read_text(encoding="utf-8"))
     ]
+
+
+def test_a_report_is_judged_again_without_a_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The device lines of a replay are themselves input: the same makers come out."""
+    lines = tmp_path / "devices.jsonl"
+    capture = str(REPO / "pcaps" / "oem-badged.pcap")
+    assert run(["replay", capture, "--format", "jsonl", "-o", str(lines), "--quiet"]) == 0
+    assert run(["identify", str(lines), "--quiet"]) in {0, 4}
+    before = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    after = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["id"], row["manufacturer"], row["brand"], row["finding"]) for row in after] == [
+        (row["id"], row["manufacturer"], row["brand"], row["finding"]) for row in before
+    ]
+    assert any(row["manufacturer"] for row in before)
+
+
+def test_a_folder_of_samples_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every .jsonl file in it, in order of their names."""
+    for name in ("b", "a"):
+        row = {"id": name, "observations": [{"field": "http.server", "text": "App-webs/"}]}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert run(["identify", str(tmp_path)]) == 0
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
