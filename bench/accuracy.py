@@ -162,22 +162,49 @@ def figures(rows: Sequence[Judged], knowledge: Knowledge) -> dict[str, object]:
     }
 
 
-def by_maker(rows: Sequence[Judged]) -> list[str]:
-    """A table of makers: devices, maker right, flagged, unknown."""
+def by_maker(rows: Sequence[Judged], knowledge: Knowledge) -> list[str]:
+    """A table of makers: how many, how right, precision and recall of the flag, badge, model.
+
+    Precision is over the devices that were flagged as this maker's, recall over its telling
+    ones; badge and model are over its devices that were named, or that state their model.
+    """
     groups: dict[str, list[Judged]] = defaultdict(list)
     for row in rows:
         name = row.sample.truth.manufacturer if row.sample.truth.is_camera else "(not a camera)"
         groups[name].append(row)
-    lines = [
-        f"{'manufacturer':<24}{'devices':>8}{'telling':>8}{'right':>7}{'wrong':>7}{'unknown':>8}{'flagged':>8}"
-    ]
+    titles = (
+        "devices",
+        "telling",
+        "right",
+        "wrong",
+        "unknown",
+        "flagged",
+        "precision",
+        "recall",
+        "brand",
+        "model",
+    )
+    lines = [f"{'manufacturer':<20}" + "".join(f"{title:>10}" for title in titles)]
     for name, members in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         unknown = sum(row.verdict.manufacturer is None for row in members)
         right = sum(row.maker_right for row in members)
-        lines.append(
-            f"{name[:23]:<24}{len(members):>8}{sum(row.sample.telling for row in members):>8}{right:>7}"
-            f"{len(members) - right - unknown:>7}{unknown:>8}{sum(row.flagged for row in members):>8}"
-        )
+        telling = [row for row in members if row.sample.telling]
+        accused = [row for row in rows if row.flagged and row.verdict.manufacturer == name]
+        badged = [row for row in members if row.verdict.manufacturer and _has_badge(row.sample.truth.brand)]
+        stated = [row for row in members if row.sample.model_stated and row.sample.truth.model]
+        cells: list[object] = [
+            len(members),
+            len(telling),
+            right,
+            len(members) - right - unknown,
+            unknown,
+            sum(row.flagged for row in members),
+            share(accused, sum(row.is_ours and row.maker_right for row in accused)),
+            share(telling, sum(row.flagged for row in telling)) if name in FLAGGED_MAKERS else None,
+            share(badged, sum(brand_right(row, knowledge) for row in badged)),
+            share(stated, sum(model_right(row) for row in stated)),
+        ]
+        lines.append(f"{name[:19]:<20}" + "".join(f"{'-' if cell is None else cell:>10}" for cell in cells))
     return lines
 
 
@@ -222,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(result))
         return 0
-    print("\n".join(by_maker(rows)))
+    print("\n".join(by_maker(rows, knowledge)))
     print()
     for name, value in result.items():
         print(f"{name:<18}{value}")
