@@ -312,7 +312,9 @@ def _transport(
     if protocol == _GRE:
         return _gre(body, replace(link, layers=link.layers + 1))
     if protocol in {4, 41}:
-        return decode_ip(body, replace(link, mac=None, to_mac=None, tunnel="IP in IP", layers=link.layers + 1))
+        return decode_ip(
+            body, replace(link, mac=None, to_mac=None, tunnel="IP in IP", layers=link.layers + 1)
+        )
     return Unread(f"IP protocol {protocol}", link.mac, link.vlan)
 
 

@@ -165,7 +165,9 @@ class Replay:
     def _packet(self, packet: Packet, frame: Frame) -> Iterator[Message]:
         if packet.tunnel:
             tunnels = self.stats.tunnels
-            name = packet.tunnel if packet.tunnel in tunnels or len(tunnels) < _MAX_TUNNELS else _OTHER_TUNNELS
+            name = (
+                packet.tunnel if packet.tunnel in tunnels or len(tunnels) < _MAX_TUNNELS else _OTHER_TUNNELS
+            )
             tunnels[name] += 1
         if packet.protocol == _UDP:
             if self._wanted.udp(packet.source_port, packet.target_port, packet.payload):

@@ -177,6 +177,31 @@ def test_nesting_ends() -> None:
     assert isinstance(decode(inner, 1), Unread)
 
 
+def test_a_frame_in_itself_without_tunnels() -> None:
+    """SNAP that announces SNAP, thousands deep in one frame, ends in a name as well."""
+    frame = bytes(12) + b"\x01\x00" + (b"\xaa\xaa\x03\0\0\0" + b"\x01\x00") * 8_000
+    assert isinstance(decode(frame, 1), Unread)
+    labels = bytes(12) + b"\x88\x47" + b"\0\0\0\x40" * 8_000
+    assert isinstance(decode(labels, 1), Unread)
+
+
+def test_a_priority_is_no_vlan() -> None:
+    """A tag with VLAN number 0 gives only a priority: the host stands where it stood untagged."""
+    plain = FRAMES["ethernet"][1]
+    tagged = plain[:12] + b"\x81\x00\xa0\x00" + plain[12:]
+    assert decode(tagged, 1) == decode(plain, 1)
+
+
+@pytest.mark.parametrize("protocol", [4, 41])
+def test_a_tunnel_hides_the_addresses_of_its_ends(protocol: int) -> None:
+    """What comes out of IP in IP has neither the MAC of the tunnel's sender nor of its receiver."""
+    inner = FRAMES["raw"][1] if protocol == 4 else FRAMES["ipv6"][1][14:]
+    ip = struct.pack("!BBHHHBBH8s", 0x45, 0, 20 + len(inner), 0, 0, 9, protocol, 0, bytes(8))
+    found = decode(FRAMES["ethernet"][1][:12] + b"\x08\x00" + ip + inner, 1)
+    assert isinstance(found, Packet)
+    assert (found.mac, found.to_mac, found.tunnel, found.payload) == (None, None, "IP in IP", PAYLOAD)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=200))
 def test_random_frames(link_type: int, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +129,24 @@ def test_a_cut_file_names_its_offset(tmp_path: Path) -> None:
         (problem,) = capture.problems
         assert problem.where.startswith(f"{path}@")
         assert int(problem.where.rpartition("@")[2]) > 1_000
+
+
+def test_a_capture_with_endless_tunnels_is_counted_within_bounds(tmp_path: Path) -> None:
+    """Thousands of network numbers do not make the statistics grow without end; no frame goes uncounted."""
+    inner = bytes.fromhex("0200000000020200000000010800") + bytes.fromhex(
+        "450000200000000009110000 0a000001 0a000002 0e76 0e76 000c 0000 74657374"
+    )
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1)
+    for number in range(1_000):
+        udp = struct.pack(
+            "!HHHHI4s", 9, 4789, 16 + len(inner), 0, 0x0800_0000, struct.pack("!I", number << 8)
+        )
+        ip = struct.pack("!BBHHHBBH8s", 0x45, 0, 20 + len(udp) + len(inner), 0, 0, 9, 17, 0, bytes(8))
+        frame = bytes(12) + b"\x08\x00" + ip + udp + inner
+        data += struct.pack("<IIII", 1, 0, len(frame), len(frame)) + frame
+    path = tmp_path / "tunnels.pcap"
+    path.write_bytes(data)
+    capture = Replay(path, ALL)
+    list(capture)
+    assert len(capture.stats.tunnels) <= 257
+    assert sum(capture.stats.tunnels.values()) == 1_000

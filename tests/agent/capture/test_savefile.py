@@ -84,6 +84,40 @@ def test_pcapng_time_resolution_and_offset() -> None:
     assert frames[0].at == 1100.5
 
 
+def test_pcap_with_frame_check_sequences() -> None:
+    """The upper bits of the link type's word tell of check sequences, and are no part of the type."""
+    flagged = pcap()[:20] + struct.pack("<I", 0x5400_0001) + pcap()[24:]
+    assert [frame.link_type for frame in read(flagged)[0]] == [1, 1, 1]
+
+
+def test_pcap_with_longer_record_headers() -> None:
+    """The modified format has eight more bytes in front of every frame."""
+    records = b"".join(
+        struct.pack("<IIIIIHBB", 7, 0, len(data), len(data), 3, 0x0800, 0, 0) + data for data in FRAMES
+    )
+    frames, error = read(struct.pack("<IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65_535, 1) + records)
+    assert error is None
+    assert [frame.data for frame in frames] == FRAMES
+
+
+def test_pcapng_sections_begin_anew() -> None:
+    """A second section has its own byte order and interfaces; frames are counted on."""
+    frames, error = read(pcapng("<") + pcapng(">", struct.pack(">HHBxxx", 9, 1, 0x80 | 10), 1024))
+    assert error is None
+    assert [frame.number for frame in frames] == [1, 2, 3, 4, 5, 6]
+    assert frames[3].at == 1.0
+
+
+def test_the_break_is_where_the_broken_record_starts() -> None:
+    """A file cut inside its last record names that record's first byte, in both formats."""
+    for whole, header in ((pcap(), 16), (pcapng(), 28)):
+        complete, _ = read(whole)
+        frames, error = read(whole[:-2])
+        assert frames == complete[:-1]
+        assert error is not None
+        assert error.offset == complete[-1].offset - header
+
+
 @pytest.mark.parametrize("whole", [pcap(), pcap(">"), pcapng(), pcapng(">")])
 def test_cut_anywhere(whole: bytes) -> None:
     """Frames that were whole come out; then the break is named with its offset."""

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,62 @@ def test_pipes_and_missing_files_are_refused(tmp_path: Path) -> None:
     assert names == []
     assert [problem.kind for problem in problems] == ["unreadable", "unreadable"]
     assert "standard input" in problems[0].what
+
+
+def test_names_that_cannot_be_looked_up_are_told() -> None:
+    """A name that the system refuses is a Problem like a missing file."""
+    names, (problem,) = found("x" * 300)
+    assert names == []
+    assert problem.kind == "unreadable"
+
+
+def test_a_terminal_is_no_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input at a real terminal is refused rather than waited for."""
+    controller, terminal = os.openpty()
+    with os.fdopen(controller, "rb", buffering=0), os.fdopen(terminal, encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        names, (problem,) = found("-")
+    assert names == []
+    assert (problem.where, problem.kind) == ("-", "usage")
+
+
+def test_pipes_inside_a_folder_are_passed_over(tmp_path: Path) -> None:
+    """A named pipe among captures neither blocks nor hides them; one with a capture's name is told."""
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.pcap")
+    (tmp_path / "z.pcap").write_bytes(PCAP)
+    names, (problem,) = found(tmp_path)
+    assert names == ["z.pcap"]
+    assert problem.where == str(tmp_path / "pipe.pcap")
+
+
+def piped(data: bytes) -> list[str]:
+    """Frames read and the kinds of Problems, of a capture on another process's standard input."""
+    program = (
+        "from agent.capture import Replay, find_captures\n"
+        "for source in find_captures(['-'], print):\n"
+        "    capture = Replay(source, ()); list(capture)\n"
+        "    print(capture.stats.frames, *(problem.kind for problem in capture.problems))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=data, capture_output=True, cwd=REPO, check=True
+    )
+    return done.stdout.decode().split()
+
+
+def test_standard_input_in_several_members() -> None:
+    """Compressors that work in parallel write members one behind the other: all are read."""
+    members = b"".join(gzip.compress(PCAP[at : at + 9]) for at in range(0, len(PCAP), 9))
+    assert piped(members + bytes(512)) == ["1"]
+
+
+def test_standard_input_cut_between_frames() -> None:
+    """A compressed stream that ends too early is told, even where the frames so far are whole."""
+    frame = struct.pack("<IIII", 2, 0, 4_000, 4_000) + os.urandom(4_000)
+    deflater = zlib.compressobj(wbits=31)
+    start = deflater.compress(PCAP) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    assert deflater.compress(frame) + deflater.flush()
+    assert piped(start) == ["1", "truncated"]
 
 
 @pytest.mark.parametrize("compress", [False, True])
