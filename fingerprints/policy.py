@@ -72,18 +72,29 @@ class Policy:
         return None
 
 
-def load_policies(knowledge: Knowledge, names: Iterable[str] = DEFAULT_POLICIES) -> tuple[Policy, ...]:
-    """The policies of these ids, or of these files; raises `RuleError` naming what is wrong."""
+def load_policies(
+    knowledge: Knowledge, names: Iterable[str] = DEFAULT_POLICIES, own: Path | None = None
+) -> tuple[Policy, ...]:
+    """The policies of these ids, or of these files; raises `RuleError` naming what is wrong.
+
+    `own` is a folder of the user's policies, looked into first: a ``watch-list.toml`` there is
+    the policy ``watch-list``.
+    """
+    folders = [folder for folder in (own, knowledge.folder / "policies") if folder is not None]
     policies = []
     for name in dict.fromkeys(names):
-        path = (
-            Path(name)
-            if name.endswith(".toml") or "/" in name
-            else knowledge.folder / "policies" / f"{name}.toml"
-        )
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in (knowledge.folder / "policies").glob("*.toml")))
-            raise RuleError(path.name, 0, "", f"there is no policy {name!r}; known: {known}, or a file")
+        is_file = name.endswith(".toml") or "/" in name
+        paths = [Path(name)] if is_file else [folder / f"{name}.toml" for folder in folders]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            known = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+            hint = f"; write {folders[0] / name}.toml to have one" if own is not None and not is_file else ""
+            raise RuleError(
+                paths[-1].name,
+                0,
+                "",
+                f"there is no policy {name!r}; known: {', '.join(known)}, or a file{hint}",
+            )
         policies.append(load_policy(path, knowledge))
     return tuple(policies)
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from agent.capture.decode import Fragment
+from agent.capture.spans import uncovered
 
 __all__ = ["Fragments"]
 
@@ -15,14 +16,38 @@ _MAX_PIECES: Final = 64
 
 
 class _Parts:
-    """The pieces of one packet."""
+    """One packet on its way: bytes where a piece has come, and the spans of them that are filled."""
 
-    __slots__ = ("end", "first", "pieces")
+    __slots__ = ("data", "end", "filled", "first", "pieces")
 
     def __init__(self, first: Fragment) -> None:
         self.first = first
-        self.pieces: dict[int, bytes] = {}
+        self.data = bytearray()
+        self.filled: list[tuple[int, int]] = []
         self.end: int | None = None
+        self.pieces = 0
+
+    def fill(self, fragment: Fragment) -> None:
+        """Take the bytes that no earlier piece brought: a later one at their place may be a forgery."""
+        start, stop = fragment.offset, fragment.offset + len(fragment.data)
+        new = uncovered(self.filled, start, stop)
+        if not start and not any(begin == 0 for begin, _ in self.filled):
+            self.first = fragment
+        if not fragment.more and self.end is None:
+            self.end = stop
+        if not new:
+            return
+        self.pieces += 1
+        self.data.extend(bytes(max(0, stop - len(self.data))))
+        for begin, end in new:
+            self.data[begin:end] = fragment.data[begin - start : end - start]
+        self.filled = sorted([*self.filled, *new])
+
+    def whole(self) -> bytes | None:
+        """The payload, once nothing is missing from it."""
+        if self.end is None or uncovered(self.filled, 0, self.end):
+            return None
+        return bytes(self.data[: self.end])
 
 
 class Fragments:
@@ -40,29 +65,13 @@ class Fragments:
                 self._waiting.popitem(last=False)
                 self.dropped += 1
             parts = self._waiting[fragment.key] = _Parts(fragment)
-        if fragment.offset + len(fragment.data) > _MAX_LENGTH or len(parts.pieces) >= _MAX_PIECES:
+        if fragment.offset + len(fragment.data) > _MAX_LENGTH or parts.pieces >= _MAX_PIECES:
             del self._waiting[fragment.key]
             self.dropped += 1
             return None
-        # What came first is kept: a later piece at the same place may be a forgery.
-        parts.pieces.setdefault(fragment.offset, fragment.data)
-        if fragment.offset == 0:
-            parts.first = fragment
-        if not fragment.more:
-            parts.end = fragment.offset + len(fragment.data)
-        whole = self._whole(parts)
+        parts.fill(fragment)
+        whole = parts.whole()
         if whole is None:
             return None
         del self._waiting[fragment.key]
         return whole, parts.first
-
-    @staticmethod
-    def _whole(parts: _Parts) -> bytes | None:
-        if parts.end is None:
-            return None
-        joined = bytearray()
-        for offset in sorted(parts.pieces):
-            if offset > len(joined):
-                return None
-            joined += parts.pieces[offset][len(joined) - offset :]
-        return bytes(joined[: parts.end]) if len(joined) >= parts.end else None

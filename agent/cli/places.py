@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fingerprints.pack import current_folder
 
-__all__ = ["installed_knowledge", "installed_or_shipped", "trusted_keys"]
+__all__ = ["installed_knowledge", "installed_or_shipped", "own_policies", "trusted_keys"]
 
 
 def _base(variable: str, default: str) -> Path:
@@ -28,3 +28,8 @@ def installed_or_shipped() -> Path:
 def trusted_keys() -> Path:
     """The folder of public keys (PEM) whose packs are trusted."""
     return _base("XDG_CONFIG_HOME", ".config") / "trusted-keys"
+
+
+def own_policies() -> Path:
+    """The folder of this user's own policies, such as a watch list."""
+    return _base("XDG_CONFIG_HOME", ".config") / "policies"

@@ -1,10 +1,11 @@
-"""``camcensus rules``: look at the knowledge, check it, prove it."""
+"""``camcensus rules``: everything a user does with the knowledge itself."""
 
 from __future__ import annotations
 
 import fnmatch
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,9 @@ import typer
 
 from agent.cli.devices import devices_called
 from agent.cli.exits import DONE, USAGE
-from agent.cli.options import OutputFormat
+from agent.cli.options import OutputFormat, OutputOption
 from agent.cli.places import installed_knowledge, installed_or_shipped, trusted_keys
-from agent.cli.wiring import say
+from agent.cli.wiring import opened, say
 from fingerprints.catalogue import catalogue
 from fingerprints.codec import dumps
 from fingerprints.lint import Fault, check, matrix, prove
@@ -39,40 +40,28 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but 
 
 @app.command("list")
 def list_rules(
-    pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
+    pattern: PatternArgument = "*",
+    folder: FolderOption = None,
+    form: RuleFormat = OutputFormat.TABLE,
+    output: OutputOption = None,
 ) -> None:
     """List the rules, one a line."""
-    for rule in _chosen(load_knowledge(folder or installed_or_shipped()), pattern):
-        if form is OutputFormat.TABLE:
-            test = f"{rule.matcher} {rule.patterns[0]}"
-            sys.stdout.write(f"{rule.id:<44.44} {rule.field:<22.22} {test:.60}\n")
-        else:
-            sys.stdout.write(dumps(_as_json(rule)) + "\n")
+    rules = _chosen(load_knowledge(folder or installed_or_shipped()), pattern)
+    table = form is OutputFormat.TABLE
+    _print((_listed(rule) if table else dumps(_as_json(rule)) for rule in rules), output)
 
 
 @app.command("show")
 def show(
-    pattern: PatternArgument = "*", folder: FolderOption = None, form: RuleFormat = OutputFormat.TABLE
+    pattern: PatternArgument = "*",
+    folder: FolderOption = None,
+    form: RuleFormat = OutputFormat.TABLE,
+    output: OutputOption = None,
 ) -> None:
     """Show rules whole: what they look for, what they claim, who says so."""
-    for rule in _chosen(load_knowledge(folder or installed_or_shipped()), pattern):
-        if form is not OutputFormat.TABLE:
-            sys.stdout.write(dumps(_as_json(rule)) + "\n")
-            continue
-        claims = ", ".join(f"{key} = {value}" for key, value in rule.claims.items()) or "what it captures"
-        rows = [
-            ("looks at", f"{rule.field} ({rule.family})"),
-            ("for", f"{rule.matcher} {' | '.join(rule.patterns)}"),
-            ("claims", claims),
-            ("weighs", f"{rule.weight:.2f} nats{', proof' if rule.proof else ''} ({rule.status})"),
-            ("source", rule.source),
-            ("seen", rule.seen.isoformat() if rule.seen else "-"),
-            ("example", rule.examples[0].text.replace("\n", " ")[:200]),
-            ("stands in", f"{rule.path}:{rule.line}"),
-        ]
-        if rule.note:
-            rows.append(("note", rule.note))
-        sys.stdout.write(f"{rule.id}\n" + "".join(f"  {name:<10}{text}\n" for name, text in rows) + "\n")
+    rules = _chosen(load_knowledge(folder or installed_or_shipped()), pattern)
+    table = form is OutputFormat.TABLE
+    _print((_shown(rule) if table else dumps(_as_json(rule)) for rule in rules), output)
 
 
 @app.command("check")
@@ -99,6 +88,33 @@ def prove_rules(
             others = "  ".join(f"{name} {count}" for name, count in winners.items() if name != maker)
             sys.stdout.write(f"{maker:<28.28} own {winners.get(maker, 0):>5}  {others}\n")
     _finish([*check(knowledge), *prove(knowledge)], done, quiet=quiet)
+
+
+def _print(lines: Iterable[str], output: Path | None) -> None:
+    with opened(output) as out:
+        out.writelines(f"{line}\n" for line in lines)
+
+
+def _listed(rule: Rule) -> str:
+    test = f"{rule.matcher} {rule.patterns[0]}"
+    return f"{rule.id:<44.44} {rule.field:<22.22} {test:.60}"
+
+
+def _shown(rule: Rule) -> str:
+    claims = ", ".join(f"{key} = {value}" for key, value in rule.claims.items()) or "what it captures"
+    rows = [
+        ("looks at", f"{rule.field} ({rule.family})"),
+        ("for", f"{rule.matcher} {' | '.join(rule.patterns)}"),
+        ("claims", claims),
+        ("weighs", f"{rule.weight:.2f} nats{', proof' if rule.proof else ''} ({rule.status})"),
+        ("source", rule.source),
+        ("seen", rule.seen.isoformat() if rule.seen else "-"),
+        ("example", rule.examples[0].text.replace("\n", " ")[:200]),
+        ("stands in", f"{rule.path}:{rule.line}"),
+    ]
+    if rule.note:
+        rows.append(("note", rule.note))
+    return f"{rule.id}\n" + "".join(f"  {name:<10}{text}\n" for name, text in rows)
 
 
 def _counted(knowledge: Knowledge) -> str:
@@ -149,12 +165,12 @@ def new(
     source: Annotated[Path, typer.Option("--from", help="A JSON report with the device in it.")],
     device: Annotated[str, typer.Option("--device", help="Its id, address, MAC, serial or host name.")],
     maker: Annotated[str, typer.Option("--manufacturer", help="Who made it, if you know.")] = "MAKER",
+    output: OutputOption = None,
 ) -> None:
     """Print the beginning of rules for a device that nobody knows, personal data masked."""
     found = devices_called(source, device)
     knowledge = load_knowledge(installed_or_shipped())
-    for row in found[:1]:
-        sys.stdout.write("\n".join(skeleton(row, knowledge, maker)) + "\n")
+    _print(skeleton(found[0], knowledge, maker), output)
 
 
 @app.command("update")
@@ -185,8 +201,8 @@ def make_pack(
 
 
 @app.command("catalogue")
-def write_catalogue(folder: FolderOption = None) -> None:
+def write_catalogue(folder: FolderOption = None, output: OutputOption = None) -> None:
     """Print the catalogue of makers, badges, rules and gaps as Markdown."""
     knowledge = load_knowledge(folder or installed_or_shipped())
     ids = sorted(path.stem for path in (knowledge.folder / "policies").glob("*.toml"))
-    sys.stdout.write("\n".join(catalogue(knowledge, load_policies(knowledge, ids))) + "\n")
+    _print(catalogue(knowledge, load_policies(knowledge, ids)), output)

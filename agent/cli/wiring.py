@@ -17,7 +17,7 @@ from agent import __version__
 from agent.census import Tally, provenance
 from agent.cli.exits import exit_code
 from agent.cli.options import FailOn, OutputFormat
-from agent.cli.places import installed_or_shipped
+from agent.cli.places import installed_or_shipped, own_policies
 from agent.probes import ALL
 from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
@@ -49,7 +49,8 @@ def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
     """Load the knowledge; raises RuleError or RegistryError naming what is wrong."""
     knowledge = load_knowledge(installed_or_shipped())
     registry = Registry.from_file(oui) if oui is not None else Registry.packaged()
-    return Bench(Judge(Matchers(knowledge), registry), load_policies(knowledge, policies or DEFAULT_POLICIES))
+    chosen = load_policies(knowledge, policies or DEFAULT_POLICIES, own_policies())
+    return Bench(Judge(Matchers(knowledge), registry), chosen)
 
 
 def run_facts(bench: Bench, command: str, started: datetime, **more: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from fingerprints.model import Verdict
 from fingerprints.policy import apply_policies, load_policies, load_policy
 from fingerprints.rules import Knowledge, RuleError, load_knowledge
+from tests.places import REPO
 from tests.small_knowledge import small_knowledge
 
 POLICY = """
@@ -108,3 +109,15 @@ def test_shipped_policies_load_and_name_the_two() -> None:
     }
     assert flagged == {"Hikvision", "Dahua"}
     load_policies(knowledge, ["ndaa-889"])
+
+
+def test_a_users_own_policy_is_found_by_its_name(tmp_path: Path) -> None:
+    """The example of the documentation, in the user's own folder, names what it lists."""
+    example = REPO / "docs" / "watch-list.example.toml"
+    (tmp_path / "watch-list.toml").write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
+    knowledge = load_knowledge()
+    (policy,) = load_policies(knowledge, ["watch-list"], tmp_path)
+    verdict = Verdict("Uniview", device_class="camera", level="confirmed")
+    assert apply_policies(verdict, [policy], knowledge).status == "flagged"
+    with pytest.raises(RuleError, match=r"write .*nothing\.toml"):
+        load_policies(knowledge, ["nothing"], tmp_path)
