@@ -8,6 +8,7 @@ carries a note, because a flag costs a working camera.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,9 +86,10 @@ def load_policies(
     for name in dict.fromkeys(names):
         is_file = name.endswith(".toml") or "/" in name
         paths = [Path(name)] if is_file else [folder / f"{name}.toml" for folder in folders]
-        path = next((path for path in paths if path.is_file()), None)
+        # os.path: a folder that cannot be looked into (another user's home) holds no policy for us.
+        path = next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113
         if path is None:
-            known = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+            known = sorted({file.stem for folder in folders for file in _listed(folder)})
             hint = f"; write {folders[0] / name}.toml to have one" if own is not None and not is_file else ""
             raise RuleError(
                 paths[-1].name,
@@ -97,6 +99,13 @@ def load_policies(
             )
         policies.append(load_policy(path, knowledge))
     return tuple(policies)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.glob("*.toml"))
+    except OSError:
+        return []
 
 
 def load_policy(path: Path, knowledge: Knowledge) -> Policy:

@@ -117,6 +117,9 @@ def _rank(device: Device) -> tuple[int, bool]:
 
 def _maker(device: Device) -> str:
     verdict = device.verdict
+    if verdict.manufacturer and verdict.brand and verdict.brand.startswith(f"{verdict.manufacturer} "):
+        # A line of the maker's own that carries its name, such as TP-Link Tapo.
+        return verdict.brand
     badge = f" ({verdict.brand})" if verdict.brand not in {None, verdict.manufacturer} else ""
     return f"{verdict.manufacturer or ('?' if badge else '-')}{badge}"
 

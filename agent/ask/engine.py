@@ -35,6 +35,8 @@ _MAX_TROUBLE: Final = 5
 """Resets, failed handshakes and silences in a row after which a host is left alone."""
 _MAX_DATAGRAMS: Final = 64
 """Datagrams of one protocol that are taken from one address."""
+_MAX_SAID: Final = 16_384
+"""Datagrams of ours that are remembered, to know them when they come back."""
 _MAX_STRANGERS: Final = 4_096
 """Addresses outside the scope that are remembered."""
 _MAX_NAMED: Final = 16
@@ -173,6 +175,7 @@ class Asking:
         self._group: asyncio.TaskGroup | None = None
         self._complete = False
         self._last_asks: dict[str, Ask] = {}
+        self._said: set[bytes] = set()
         self._taken: Counter[tuple[str, str]] = Counter()
         self._strangers: dict[str, None] = {}
         self._found_by: Counter[str] = Counter()
@@ -341,6 +344,7 @@ class Asking:
                     continue
                 await self._pace.packet_rate()
                 self._last_asks.setdefault(question.probe.name, question.ask)
+                self._said.add(question.ask.payload)
                 try:
                     self._datagrams.send_group(question)
                 except OSError as error:
@@ -371,11 +375,14 @@ class Asking:
             self._blame(host, "unreachable", f"cannot be reached: {error.strerror or error}")
             return
         self._last_asks.setdefault(probe.name, ask)
+        if len(self._said) < _MAX_SAID:
+            self._said.add(ask.payload)
         self._asked.setdefault(probe.name, set()).add(host.ip)
         self._last_sent = asyncio.get_running_loop().time()
 
     def _received(self, probe: Probe, payload: bytes, ip: str, port: int) -> None:
-        if ip in self._own:
+        if ip in self._own or payload in self._said:
+            # Our own question, looped back to the port that answers are sent to.
             return
         allowed = self._scope.allows(ip)
         if not allowed and ip not in self._strangers:

@@ -121,3 +121,11 @@ def test_a_users_own_policy_is_found_by_its_name(tmp_path: Path) -> None:
     assert apply_policies(verdict, [policy], knowledge).status == "flagged"
     with pytest.raises(RuleError, match=r"write .*nothing\.toml"):
         load_policies(knowledge, ["nothing"], tmp_path)
+
+
+def test_a_folder_that_cannot_be_looked_into_holds_no_policy(tmp_path: Path) -> None:
+    """What the system refuses to look up (here: a name too long) is not there, and no OSError leaks."""
+    knowledge = load_knowledge()
+    assert load_policies(knowledge, own=tmp_path / ("x" * 300))
+    with pytest.raises(RuleError, match="there is no policy"):
+        load_policies(knowledge, ["x" * 300], tmp_path / ("y" * 300))
