@@ -50,8 +50,8 @@ SIGHTING: Final = "sighting"
 OPEN_PORT: Final = "tcp.open"
 """Protocol of a Message without payload that only says: this TCP port of the sender is open."""
 
-Transport = Literal["udp", "tcp", "tls", "ethernet"]
-"""How bytes travel. ``tls`` is a TCP stream inside TLS; ``ethernet`` has no IP."""
+Transport = Literal["udp", "tcp", "tls", "ethernet", "icmp6"]
+"""How bytes travel. ``tls`` is a TCP stream inside TLS; ``ethernet`` has no IP; ``icmp6`` begins at its type."""
 
 
 class Malformed(Exception):  # noqa: N818 - the word of the dissector contract
@@ -130,6 +130,8 @@ class Probe:
     `groups` are the multicast groups it is asked at (``255.255.255.255`` for broadcast).
     `hello(target)` gives the questions for one host or group; every question only reads.
     `prefixes` are payload beginnings by which a capture filter can recognise it on any port.
+    `ethertypes` are the numbers that announce a protocol without IP: an ethertype (16 bits), or
+    a SNAP id (40 bits: organisation, then number) where the organisation is not zero.
     `reply_port`, if set, is the local port that answers are sent to.
     `order` puts cheap questions first (0 cheapest).
     """
@@ -145,6 +147,7 @@ class Probe:
     groups: tuple[str, ...] = ()
     reply_port: int | None = None
     prefixes: tuple[bytes, ...] = ()
+    ethertypes: frozenset[int] = frozenset()
     aliases: tuple[str, ...] = ()
     unicast: bool = True
     order: int = 5

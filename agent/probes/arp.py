@@ -39,6 +39,7 @@ ARP: Final = Probe(
     fields=("mac", "ip.address"),
     mine=_mine,
     dissect=_dissect,
+    ethertypes=frozenset({0x0806}),
     unicast=False,
     source="RFC 826, RFC 5227",
     says="which MAC has which address",
