@@ -201,7 +201,7 @@ class Judge:
         if maker is None or model is None:
             return None
         families = self.knowledge.manufacturers[maker].models
-        return next((family for family in families if family.pattern.search(model)), None)
+        return next((family for family in families if family.holds(model)), None)
 
     @staticmethod
     def _device_class(evidence: list[Evidence]) -> DeviceClass:

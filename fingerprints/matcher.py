@@ -21,7 +21,15 @@ from typing import Any, Final, Literal
 from fingerprints.model import Evidence, Fact
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["MATCH_LENGTH", "Matchers", "Search", "automaton_available", "captures", "required_literals"]
+__all__ = [
+    "MATCH_LENGTH",
+    "Matchers",
+    "Search",
+    "automaton_available",
+    "captures",
+    "literals_of",
+    "required_literals",
+]
 
 MATCH_LENGTH: Final = 8192
 _CACHE: Final = 16_384
@@ -98,7 +106,7 @@ def _required(items: Iterable[Any]) -> frozenset[str]:
     return max(useful, key=lambda need: (min(map(len, need)), -len(need)), default=frozenset())
 
 
-def _literals(rule: Rule) -> tuple[str, ...]:
+def literals_of(rule: Rule) -> tuple[str, ...]:
     """Folded literals of which one must be in any text that `rule` matches; empty: try it always."""
     if rule.field == "mac" or rule.matcher == "number":
         return ()
@@ -133,13 +141,15 @@ class _FieldRules:
 
     __slots__ = ("_always", "_finder", "_owners", "_tests", "rules")
 
-    def __init__(self, rules: list[Rule], search: Search) -> None:
+    def __init__(self, rules: list[Rule], search: Search, known: Mapping[str, tuple[str, ...]]) -> None:
         self.rules = rules
         self._tests: list[Test | None] = [None] * len(rules)
         self._always: list[int] = []
         literals: dict[str, list[int]] = {}
         for at, rule in enumerate(rules):
-            needed = _literals(rule) if search != "every" else ()
+            needed = () if search == "every" else known.get(rule.id)
+            if needed is None:
+                needed = literals_of(rule)
             if not needed:
                 self._always.append(at)
             for literal in needed:
@@ -165,11 +175,18 @@ class Matchers:
     """All rules of a `Knowledge`, grouped by field and ready to try; safe to share.
 
     `search` chooses how candidates are found, with the same answers whichever it is; None
-    takes the automaton where its wheel is installed.
+    takes the automaton where its wheel is installed. `literals` is what `literals_of` gives for
+    each rule id, as far as somebody has worked it out before.
     """
 
-    def __init__(self, knowledge: Knowledge, search: Search | None = None) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        search: Search | None = None,
+        literals: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.knowledge = knowledge
+        self._literals: Mapping[str, tuple[str, ...]] = literals or {}
         self._search: Search = search or ("automaton" if automaton_available() else "literals")
         self._weights: Mapping[str, float] = {}
         self._by_field: dict[str, list[Rule]] = {}
@@ -180,7 +197,7 @@ class Matchers:
 
     def reweighted(self, weights: Mapping[str, float]) -> Matchers:
         """The same rules with other weights by rule id; what is compiled is shared."""
-        other = Matchers(self.knowledge, self._search)
+        other = Matchers(self.knowledge, self._search, self._literals)
         other._weights = weights
         other._ready = self._ready
         return other
@@ -198,7 +215,7 @@ class Matchers:
         if ready is None and field not in self._by_field:
             return ()
         if ready is None:
-            ready = self._ready[field] = _FieldRules(self._by_field[field], self._search)
+            ready = self._ready[field] = _FieldRules(self._by_field[field], self._search, self._literals)
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
         found = []
         for rule, captured in ready.matches(text):

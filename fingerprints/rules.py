@@ -8,10 +8,10 @@ naming file, line and rule. The format is described in ``docs/knowledge-format.m
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,6 +29,7 @@ __all__ = [
     "ModelFamily",
     "Rule",
     "RuleError",
+    "knowledge_files",
     "load_knowledge",
 ]
 
@@ -149,11 +150,21 @@ class Brand:
 class ModelFamily:
     """A line of models of one maker, recognised by how the model name is built."""
 
-    pattern: re.Pattern[str]
+    pattern: str
     device_class: DeviceClass
     line: str
     source: str
     examples: tuple[str, ...]
+
+    def holds(self, model: str) -> bool:
+        """Whether a model of this name is of the family."""
+        return _compiled(self.pattern).search(model) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when first tried: most makers are not met in a run."""
+    return re.compile(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +239,7 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
     weights = {**(weights if fitted else {}), **overrides}
     manufacturers: dict[str, Manufacturer] = {}
     rules: list[Rule] = []
-    paths = [folder / "common.toml", folder / "neighbours.toml"]
-    paths = [path for path in paths if path.exists()] + sorted((folder / "manufacturers").glob("*.toml"))
+    paths = _rule_files(folder)
     for path in paths:
         document, lines = _read(path)
         maker = _manufacturer(path, document, lines)
@@ -254,6 +264,17 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
     return knowledge
 
 
+def _rule_files(folder: Path) -> list[Path]:
+    shared = [folder / "common.toml", folder / "neighbours.toml"]
+    return [path for path in shared if path.exists()] + sorted((folder / "manufacturers").glob("*.toml"))
+
+
+def knowledge_files(folder: Path) -> list[Path]:
+    """Every file that `load_knowledge` reads in `folder`, in its order."""
+    weights = folder / "weights.toml"
+    return [folder / "fields.toml", *([weights] if weights.exists() else []), *_rule_files(folder)]
+
+
 def _version(paths: Iterable[Path]) -> str:
     """Newest `seen` would age oddly: the version is a digest of the files themselves."""
     import hashlib  # noqa: PLC0415 - only needed here
@@ -266,6 +287,8 @@ def _version(paths: Iterable[Path]) -> str:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """The parsed file, and the line of each table header by name, in order."""
+    import tomllib  # noqa: PLC0415 - not where everything was kept from an earlier run
+
     try:
         size = path.stat().st_size
         if size > _MAX_FILE:
@@ -412,7 +435,7 @@ def _models(path: Path, document: dict[str, Any], lines: dict[str, list[int]]) -
             if not pattern.search(text):
                 raise RuleError(path, line, row["regex"], f"does not match its example {text!r}")
         yield ModelFamily(
-            pattern, row["device_class"], row.get("line", ""), row["source"], tuple(row["examples"])
+            pattern.pattern, row["device_class"], row.get("line", ""), row["source"], tuple(row["examples"])
         )
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fingerprints.pack import current_folder
+from fingerprints.rules import HERE
 
-__all__ = ["installed_knowledge", "installed_or_shipped", "own_policies", "trusted_keys"]
+__all__ = ["installed_knowledge", "installed_or_shipped", "kept", "own_policies", "trusted_keys"]
 
 
 def _base(variable: str, default: str) -> Path:
     named = os.environ.get(variable, "")
-    return (Path(named) if named.startswith("/") else Path.home() / default) / "camcensus"
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() fails for a user without one
+    return Path(
+        named if named.startswith("/") else f"{home if home != '~' else '/nonexistent'}/{default}",
+        "camcensus",
+    )
 
 
 def installed_knowledge() -> Path:
@@ -22,7 +26,18 @@ def installed_knowledge() -> Path:
 
 def installed_or_shipped() -> Path:
     """The knowledge folder in use: the installed pack where it is newer than what is shipped."""
-    return current_folder(installed_knowledge())
+    installed = installed_knowledge()
+    # os.path: a folder that cannot be looked into (another user's home) holds no pack for us.
+    if not os.path.exists(installed / "pack.toml"):  # noqa: PTH110
+        return HERE
+    from fingerprints.pack import current_folder  # noqa: PLC0415 - slow, and few have a pack
+
+    return current_folder(installed)
+
+
+def kept() -> Path:
+    """The folder of what runs keep for the next one, such as rules made ready; safe to remove."""
+    return _base("XDG_CACHE_HOME", ".cache") / "compiled"
 
 
 def trusted_keys() -> Path:

@@ -17,14 +17,13 @@ from agent import __version__
 from agent.census import Tally, provenance
 from agent.cli.exits import exit_code
 from agent.cli.options import FailOn, OutputFormat
-from agent.cli.places import installed_or_shipped, own_policies
+from agent.cli.places import installed_or_shipped, kept, own_policies
 from agent.probes import ALL
+from fingerprints.compiled import compiled_matchers
 from fingerprints.judge import Judge
-from fingerprints.matcher import Matchers
 from fingerprints.model import Report
 from fingerprints.oui import Registry
 from fingerprints.policy import DEFAULT_POLICIES, Policy, load_policies
-from fingerprints.rules import load_knowledge
 from reporters import REPORTERS
 from reporters.text import visible
 
@@ -47,10 +46,10 @@ class Bench:
 
 def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
     """Load the knowledge; raises RuleError or RegistryError naming what is wrong."""
-    knowledge = load_knowledge(installed_or_shipped())
-    registry = Registry.from_file(oui) if oui is not None else Registry.packaged()
-    chosen = load_policies(knowledge, policies or DEFAULT_POLICIES, own_policies())
-    return Bench(Judge(Matchers(knowledge), registry), chosen)
+    matchers = compiled_matchers(installed_or_shipped(), kept())
+    registry = Registry.from_file(oui) if oui is not None else Registry.packaged(kept())
+    chosen = load_policies(matchers.knowledge, policies or DEFAULT_POLICIES, own_policies())
+    return Bench(Judge(matchers, registry), chosen)
 
 
 def run_facts(bench: Bench, command: str, started: datetime, **more: Any) -> dict[str, Any]:

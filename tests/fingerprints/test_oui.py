@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import metadata
 from pathlib import Path
 
+import aiooui
 import pytest
 
+from fingerprints import oui
 from fingerprints.oui import REGISTRY_DATES, Registry, RegistryError, is_locally_administered, normalise_mac
 
 
@@ -33,6 +36,28 @@ def test_packaged_registry_knows_large_and_small_blocks() -> None:
     assert (registry.organisation("28:57:be:00:00:01") or "").startswith("Hangzhou Hikvision")
     assert (registry.organisation("58:e8:76:00:00:01") or "").startswith("Zhuhai Raysharp")
     assert registry.organisation("58:e8:76") is None
+
+
+def test_the_table_gives_what_its_package_gives() -> None:
+    """Read in place, the table of aiooui has the owner that aiooui itself finds, or none where it has none."""
+    asyncio.run(aiooui.async_load())
+    table = oui._table()
+    assert table is not None
+    keys = table[0].tolist()
+    assert len(keys) > 30_000
+    lookup = oui._lookup()
+    asked = {near for key in keys[::7] for near in (key - 1, key, key + 1)} | {0, keys[0], keys[-1], 0xFFFFFF}
+    for number in asked:
+        assert lookup(f"{number:06x}") == aiooui.get_vendor(f"{number:06x}")
+
+
+def test_small_blocks_are_kept(tmp_path: Path) -> None:
+    """The 28- and 36-bit blocks are the same when taken up from an earlier run."""
+    anew = dict(oui._small(None))
+    assert anew == oui._small(tmp_path)
+    oui._small.cache_clear()
+    assert anew == oui._small(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
 
 
 def test_registry_dates_are_those_of_the_locked_packages() -> None:
