@@ -16,6 +16,7 @@ import typer
 from typer.main import get_command
 
 from agent import __version__
+from agent.cli.coercion import read_plainly
 from agent.cli.exits import DONE, FAILED, INCOMPLETE, USAGE
 
 __all__ = ["COMMANDS", "build", "run"]
@@ -82,6 +83,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         command = get_command(build(next((word for word in words if not word.startswith("-")), None)))
+        read_plainly(command)
         with command.make_context("camcensus", words) as context:
             command.invoke(context)
         sys.stdout.flush()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fingerprints.model import Report, Status
+if TYPE_CHECKING:  # --help needs the codes, not the words of a report
+    from fingerprints.model import Report, Status
 
 __all__ = ["DONE", "FAILED", "FOUND", "INCOMPLETE", "USAGE", "exit_code"]
 
