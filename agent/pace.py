@@ -11,7 +11,7 @@ import contextlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -25,7 +25,8 @@ class Profile:
     Rates are per second over the whole scan. `host_*` bound one host: connections at once
     and over the scan, UDP datagrams sent, bytes sent and received, questions asked.
     `workers` are connection attempts of the sweep at once; `hosts` are asked at once.
-    `rounds` is how often groups are asked, `tries` how often a silent host is asked by UDP.
+    `rounds` is how often groups are asked, `tries` how often a silent host is asked by UDP,
+    `passes` how often a silent address is looked for.
     """
 
     name: str
@@ -40,15 +41,30 @@ class Profile:
     hosts: int
     rounds: int
     tries: int
+    passes: int
+
+    def at(self, packets_per_second: float) -> Profile:
+        """The same profile at another rate of packets; connections keep their share of it."""
+        share = self.connections_per_second / self.packets_per_second
+        rate = packets_per_second * share
+        return replace(
+            self,
+            packets_per_second=packets_per_second,
+            connections_per_second=rate,
+            workers=min(_MOST_WORKERS, max(self.workers, int(rate))),
+        )
 
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
-        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1),
-        "standard": Profile("standard", 1_000, 500, 2, 120, 60, 4 << 20, 80, 256, 128, 3, 2),
-        "thorough": Profile("thorough", 4_000, 2_000, 4, 240, 120, 16 << 20, 160, 512, 256, 3, 2),
+        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1, 2),
+        "standard": Profile("standard", 2_000, 1_500, 2, 120, 60, 4 << 20, 80, 512, 256, 2, 2, 2),
+        "thorough": Profile("thorough", 5_000, 4_000, 4, 240, 120, 16 << 20, 160, 1_024, 512, 3, 2, 3),
     }
 )
+
+_MOST_AT_ONCE: Final = 512
+_MOST_WORKERS: Final = 4_096
 
 
 class BudgetSpent(Exception):  # noqa: N818 - a limit reached is no error of anybody
@@ -67,10 +83,10 @@ class _Bucket:
         self._sleep = sleep
         self._next = clock()
 
-    async def take(self) -> None:
-        """Wait until one more is allowed."""
+    async def take(self, count: int = 1) -> None:
+        """Wait until `count` more are allowed."""
         now = self._clock()
-        self._next = max(self._next, now - self._burst) + self._step
+        self._next = max(self._next, now - self._burst) + self._step * count
         # Even without a wait, others get their turn: a refusal on loopback comes at once.
         await self._sleep(max(0.0, self._next - now))
 
@@ -137,6 +153,8 @@ class Pace:
         self._packets = _Bucket(profile.packets_per_second, clock, sleep)
         self._connections = _Bucket(profile.connections_per_second, clock, sleep)
         self._hosts: weakref.WeakValueDictionary[str, Allowance] = weakref.WeakValueDictionary()
+        self._gate = asyncio.Event()
+        self._gate.set()
 
     def host(self, ip: str) -> Allowance:
         """What is left for this host. Whoever asks it holds on to the Allowance meanwhile."""
@@ -145,10 +163,30 @@ class Pace:
             allowance = self._hosts[ip] = Allowance(self)
         return allowance
 
-    async def packet_rate(self) -> None:
-        """Wait until the scan may send one more packet."""
-        await self._packets.take()
+    @property
+    def batch(self) -> int:
+        """How many packets may be sent at once so that the rate still holds over a hundredth of a second."""
+        return max(1, min(_MOST_AT_ONCE, int(self.profile.packets_per_second / 100)))
+
+    async def packet_rate(self, count: int = 1) -> None:
+        """Wait until the scan may send `count` more packets."""
+        await self._gate.wait()
+        await self._packets.take(count)
 
     async def connection_rate(self) -> None:
         """Wait until the scan may open one more connection."""
+        await self._gate.wait()
         await self._connections.take()
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new is sent at present."""
+        return not self._gate.is_set()
+
+    def pause(self) -> None:
+        """Have everything that is to be sent wait until `resume`; what is on its way goes on."""
+        self._gate.clear()
+
+    def resume(self) -> None:
+        """Let what waits be sent."""
+        self._gate.set()

@@ -16,7 +16,7 @@ import re
 import socket
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
@@ -207,13 +207,32 @@ class Scope:
 
     def shuffled(self, seed: int = 0) -> Iterator[str]:
         """Every address once, in the pseudo-random order of `seed`, with no list of them in memory."""
-        ends = list(itertools.accumulate(span.size for span in self.spans))
-        for index in _permuted(len(self), seed):
-            at = bisect_right(ends, index)
-            span = self.spans[at]
-            text = _text(span.version, span.last - (ends[at] - 1 - index))
+        for version, number in self._numbered(self.spans, seed):
+            text = _text(version, number)
             zone = self.zones.get(text) if self.zones else None
             yield f"{text}%{zone}" if zone else text
+
+    def numbers(self, seed: int = 0) -> Iterator[int]:
+        """Every IPv4 address once as an integer, in the order of `seed`."""
+        spans = tuple(span for span in self.spans if span.version == 4)
+        return (number for _, number in self._numbered(spans, seed))
+
+    @staticmethod
+    def _numbered(spans: Sequence[Span], seed: int) -> Iterator[tuple[int, int]]:
+        ends = list(itertools.accumulate(span.size for span in spans))
+        for index in _permuted(ends[-1] if ends else 0, seed):
+            at = bisect_right(ends, index)
+            yield spans[at].version, spans[at].last - (ends[at] - 1 - index)
+
+    def split(self, networks: Iterable[str]) -> tuple[Scope, Scope]:
+        """The part of the scope in these networks (CIDRs, host bits ignored), then the rest."""
+        nets = [ipaddress.ip_network(text, strict=False) for text in networks]
+        cut = [_span(net.network_address, net.broadcast_address) for net in nets]
+        inside = [part for span in self.spans for net in cut if (part := _common(span, net))]
+        return (
+            replace(self, spans=_merged(inside), left_out=()),
+            replace(self, spans=_minus(self.spans, inside), left_out=()),
+        )
 
     def allows(self, ip: str) -> bool:
         """Whether this address, in any spelling, may be asked; False for what is no address."""
@@ -444,6 +463,35 @@ def _common(one: Span, other: Span) -> Span | None:
         return None
     first, last = max(one.first, other.first), min(one.last, other.last)
     return Span(one.version, first, last) if first <= last else None
+
+
+def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sorted, those that overlap or touch made one."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        last = found[-1] if found else None
+        if last is not None and last.version == span.version and span.first <= last.last + 1:
+            found[-1] = Span(last.version, last.first, max(last.last, span.last))
+        else:
+            found.append(span)
+    return tuple(found)
+
+
+def _minus(spans: Iterable[Span], away: Iterable[Span]) -> tuple[Span, ...]:
+    """`spans` without `away`, both merged and sorted."""
+    found: list[Span] = []
+    cuts = _merged(away)
+    for span in spans:
+        first = span.first
+        for cut in cuts:
+            if cut.version != span.version or cut.last < first or cut.first > span.last:
+                continue
+            if cut.first > first:
+                found.append(Span(span.version, first, cut.first - 1))
+            first = cut.last + 1
+        if first <= span.last:
+            found.append(Span(span.version, first, span.last))
+    return tuple(found)
 
 
 def _is_local(span: Span) -> bool:

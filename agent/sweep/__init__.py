@@ -1,8 +1,13 @@
 """Finds out which hosts of a scope are there.
 
-Each target is asked in the surest way this machine has: ARP where it is on a link of ours and
-raw sockets are allowed, else TCP together with ICMP echo where that is allowed, with the
-kernel's neighbour table as a witness for on-link hosts that answer neither.
+Each target is asked in the surest way this machine has:
+
+- on a link of ours, by ARP: from a raw socket where that is allowed, else through the kernel,
+  whose table of neighbours then tells who answered;
+- behind routers, by TCP SYNs from a raw socket where that is allowed, else by connecting; and
+  by ICMP echo where that is allowed.
+
+A link with IPv6 is asked for all its nodes at once: a /64 is never swept.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ import contextlib
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from agent.interfaces import Interface
@@ -20,22 +27,74 @@ from agent.neighbours import Neighbours
 from agent.pace import Pace
 from agent.scope import Scope
 from agent.sweep import arp, icmp, tcp
-from agent.sweep.alive import Alive, How
+from agent.sweep.alive import Alive, Heard, How
+from agent.sweep.all_nodes import ask_all_nodes
+from agent.sweep.kernel import ask_kernel
+from agent.sweep.syn import Mark, SynSweep
 from fingerprints.model import Problem
 
-__all__ = ["Alive", "How", "Sweep"]
-
-_PASSES: Final = 2
-"""Rounds of ARP and ICMP; the later ones ask only the silent."""
+__all__ = ["Alive", "How", "Manner", "Mark", "Means", "Sweep", "means"]
 
 _PROXY: Final = 16
 """A MAC that answers ARP for more addresses than this answers for others."""
+
+_SYN: Final = "syn"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Which way each part of a scope is swept: links with their part, then what lies behind routers.
+
+    `raw` says whether raw sockets are allowed: ARP by ourselves, SYNs without connections.
+    `links` excludes loopback, whose hosts are connected to.
+    """
+
+    raw: bool
+    links: tuple[tuple[Interface, Scope], ...]
+    rest: Scope
+
+
+def means(scope: Scope, interfaces: Iterable[Interface], *, raw: bool = True) -> Means:
+    """How `scope` is best swept from this machine with these interfaces."""
+    links = []
+    rest = scope
+    for interface in interfaces:
+        nets = [str(net) for net in _networks(interface)]
+        inside, outside = rest.split(nets)
+        if len(inside) and interface.ethernet and not interface.loopback:
+            links.append((interface, inside))
+            rest = outside
+    return Means(raw and _raw_allowed(), tuple(links), rest)
+
+
+def _raw_allowed() -> bool:
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to look for hosts: TCP `ports`, seconds to wait for a host, whether raw sockets and echoes may be used.
+
+    `marks` of an earlier sweep leave out what that has asked.
+    """
+
+    ports: tuple[int, ...] = tcp.PORTS
+    seconds: float = 1.0
+    raw: bool = True
+    ping: bool = True
+    marks: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Sweep:
     """One sweep over `scope`: iterate `alive()` once, read `coverage()` at any time.
 
-    `interfaces` are the links in use. `problem` is told what went wrong.
+    `interfaces` are the links in use. `problem` is told what went wrong, `seen` of hosts outside
+    the scope that answered a question to all (they are never asked further). `marks` tells how
+    far it has come, for a `Manner` to go on from.
     """
 
     def __init__(
@@ -45,25 +104,28 @@ class Sweep:
         pace: Pace,
         problem: Callable[[Problem], None],
         *,
+        manner: Manner | None = None,
         neighbours: Neighbours | None = None,
-        ports: Sequence[int] = tcp.PORTS,
-        seconds: float = 1.0,
-        raw: bool = True,
+        seen: Heard | None = None,
     ) -> None:
         self._scope = scope
         self._pace = pace
         self._problem = problem
         self._neighbours = neighbours or Neighbours()
-        self._ports = tuple(ports)
-        self._seconds = seconds
+        self._manner = manner or Manner()
+        self._passes = pace.profile.passes
         self._interfaces = tuple(interfaces)
-        self._raw = raw
-        self._links: list[tuple[ipaddress.IPv4Network, str]] = []
+        self._means = means(scope, self._interfaces, raw=self._manner.raw)
+        self._seen = seen
+        self.marks: dict[str, Mark] = dict(self._manner.marks)
         self._found: dict[str, How] = {}
+        self._numbers: set[int] = set()
         self._answers: Counter[str] = Counter()
-        self._looked = 0
+        self._looked: Counter[str] = Counter()
+        self._unfinished = 0
+        self._ways: Counter[str] = Counter()
         self._echo: list[int] = []
-        self._by_arp: list[str] = []
+        self._links: dict[str, list[str]] = {"arp": [], "kernel": [], "all-nodes": []}
         self._queue: asyncio.Queue[Alive | None] = asyncio.Queue()
 
     async def alive(self) -> AsyncIterator[Alive]:
@@ -80,14 +142,19 @@ class Sweep:
 
     def coverage(self) -> dict[str, Any]:
         """What has been swept by now and how, JSON-shaped."""
-        total = len(self._scope)
+        total, looked = len(self._scope), self._looked.total()
         return {
             "targets": total,
-            "not_swept": total - self._looked,
+            "not_swept": total - looked,
             "alive": len(self._found),
-            "silent": self._looked - len(self._found),
+            "silent": max(0, looked - len(self._found)),
             "found_by": dict(sorted(Counter(self._found.values()).items())),
-            "arp_on": list(self._by_arp),
+            "targets_by_way": dict(sorted(self._ways.items())),
+            "passes": self._passes,
+            "unfinished_ways": self._unfinished,
+            "arp_on": list(self._links["arp"]),
+            "neighbours_on": list(self._links["kernel"]),
+            "all_nodes_on": list(self._links["all-nodes"]),
             "icmp": [f"IPv{version}" for version in self._echo],
             "left_out": [{"what": item.what, "why": item.why} for item in self._scope.left_out[:256]],
         }
@@ -97,10 +164,16 @@ class Sweep:
 
     def _heard(self, alive: Alive) -> None:
         """Take a sign of life: from hosts of the scope only, the first of each counts."""
-        if alive.ip in self._found or not self._scope.allows(alive.ip):
+        if alive.ip in self._found:
             return
         mac = alive.mac or self._neighbours.mac(alive.ip)
+        if not self._scope.allows(alive.ip):
+            if self._seen is not None and alive.how == "all-nodes":
+                self._seen(Alive(alive.ip, mac, alive.how))
+            return
         self._found[alive.ip] = alive.how
+        if ":" not in alive.ip:
+            self._numbers.add(int.from_bytes(socket.inet_aton(alive.ip)))
         if alive.how == "arp" and mac is not None:
             self._answers[mac] += 1
             if self._answers[mac] == _PROXY + 1:
@@ -108,89 +181,160 @@ class Sweep:
                 self._problem(Problem(alive.ip, what, "proxy-arp"))
         self._queue.put_nowait(Alive(alive.ip, mac, alive.how, alive.rtt))
 
-    def _done(self, ip: str) -> None:
-        """TCP is through with a target; if silent, it may still have answered the kernel on the link."""
-        self._looked += 1
-        neighbour = None if ip in self._found else self._neighbours.get(ip)
-        if neighbour is not None and neighbour.reachable:
-            self._heard(Alive(ip, neighbour.mac, "neighbour"))
-
     async def _sweep(self) -> None:
-        with contextlib.ExitStack() as opened:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for interface in self._interfaces if self._raw else ():
-                        if sock := arp.open_link(interface):
-                            opened.enter_context(sock)
-                            self._links += [(net, interface.name) for net in _networks(interface)]
-                            self._by_arp.append(interface.name)
-                            group.create_task(self._arp(interface, sock))
-                    group.create_task(self._tcp())
-                    for version in (4, 6):
-                        wanted = any(span.version == version for span in self._scope.spans)
-                        if wanted and (sock := icmp.open_echo(version)):
-                            opened.enter_context(sock)
-                            self._echo.append(version)
-                            group.create_task(self._icmp(version, sock))
-                for neighbour in self._neighbours.fresh().values():
-                    if neighbour.reachable:
-                        self._heard(Alive(neighbour.ip, neighbour.mac, "neighbour"))
-            finally:
-                self._queue.put_nowait(None)
-
-    async def _arp(self, interface: Interface, sock: socket.socket) -> None:
         try:
-            await arp.ask_link(
-                sock,
-                interface,
-                lambda: self._linked(interface),
-                self._pace,
-                self._heard,
-                self._known,
-                passes=_PASSES,
-                wait=self._seconds / 2,
+            for neighbour in self._neighbours.fresh().values():
+                if neighbour.reachable:
+                    self._heard(Alive(neighbour.ip, neighbour.mac, "neighbour"))
+            async with asyncio.TaskGroup() as group:
+                for interface, part in self._means.links:
+                    group.create_task(self._finish(self._link(interface, part)))
+                for interface in self._interfaces:
+                    if interface.multicast and interface.source(6) and self._is_wanted(interface):
+                        group.create_task(self._finish(self._all_nodes(interface)))
+                if len(self._means.rest):
+                    group.create_task(self._finish(self._routed(self._means.rest)))
+        finally:
+            self._queue.put_nowait(None)
+
+    async def _finish(self, work: Any) -> None:
+        self._unfinished += 1
+        await work
+        self._unfinished -= 1
+
+    def _is_wanted(self, interface: Interface) -> bool:
+        return any(self._scope.overlaps(text) for text in interface.addresses)
+
+    async def _all_nodes(self, interface: Interface) -> None:
+        try:
+            if await ask_all_nodes(interface, self._pace, self._heard, wait=self._manner.seconds / 2):
+                self._links["all-nodes"].append(interface.name)
+        except OSError as error:
+            what = f"IPv6 nodes cannot be asked: {error.strerror or error}"
+            self._problem(Problem(interface.name, what, "interface"))
+
+    async def _link(self, interface: Interface, part: Scope) -> None:
+        """On a link, ARP decides: who does not answer it is not there."""
+        sock = arp.open_link(interface) if self._means.raw else None
+        if sock is None:
+            await self._through_kernel(interface, part)
+            return
+        self._links["arp"].append(interface.name)
+        self._ways["arp"] += len(part)
+        with sock:
+            try:
+                await arp.ask_link(
+                    sock,
+                    interface,
+                    lambda: iter(part),
+                    self._pace,
+                    self._heard,
+                    self._known,
+                    passes=self._passes,
+                    wait=self._manner.seconds * 0.3,
+                )
+            except OSError as error:
+                self._problem(Problem(interface.name, f"ARP stopped: {error.strerror or error}", "interface"))
+            else:
+                self._looked["arp"] += len(part)
+
+    async def _through_kernel(self, interface: Interface, part: Scope) -> None:
+        self._links["kernel"].append(interface.name)
+        self._ways["kernel"] += len(part)
+        try:
+            doubtful = await ask_kernel(
+                iter(part), self._neighbours.fresh, self._pace, self._heard, self._known
             )
         except OSError as error:
-            self._problem(Problem(interface.name, f"ARP stopped: {error.strerror or error}", "interface"))
-        else:
-            self._looked += sum(1 for _ in self._linked(interface))
+            what = f"the kernel's neighbours cannot be asked for: {error.strerror or error}"
+            self._problem(Problem(interface.name, what, "interface"))
+            return
+        self._looked["kernel"] += len(part) - len(doubtful)
+        await self._tcp(iter(doubtful))
 
-    async def _tcp(self) -> None:
+    async def _routed(self, rest: Scope) -> None:
+        """Behind routers: echoes and SYNs, or echoes beside connections."""
+        loopback, far = rest.split(["127.0.0.0/8"])
+        numbered, connected = far.split(["0.0.0.0/0"])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._connected(loopback))
+            group.create_task(self._connected(connected))
+            if self._means.raw:
+                group.create_task(self._syn(numbered))
+            else:
+                group.create_task(self._connected(numbered))
+
+    async def _connected(self, part: Scope) -> None:
+        if not len(part):
+            return
+        self._ways["connect"] += len(part)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tcp(iter(part)))
+            for version in (4, 6):
+                if any(span.version == version for span in part.spans):
+                    group.create_task(self._icmp(version, part))
+
+    async def _syn(self, part: Scope) -> None:
+        if not len(part):
+            return
+        self._ways[_SYN] += len(part)
+        # An echo finds most hosts by one packet, and spares them the SYNs.
+        if _SYN not in self.marks:
+            await self._icmp(4, part)
+        with SynSweep() as sweep:
+            await sweep.ask(
+                part.numbers,
+                self._pace,
+                self._heard,
+                self._numbers.__contains__,
+                ports=self._manner.ports,
+                passes=self._passes,
+                marked=lambda mark: self._mark_syn(mark, len(part)),
+                start=self.marks.get(_SYN, (0, 0)),
+            )
+        if sweep.unsendable and sweep.reason is not None:
+            what = f"{sweep.unsendable:,} packets could not be sent: {sweep.reason.strerror}"
+            self._problem(Problem(str(part.spans[0]), what, "unreachable"))
+
+    def _mark_syn(self, mark: Mark, targets: int) -> None:
+        self.marks[_SYN] = mark
+        self._looked[_SYN] = targets if mark[0] else mark[1]
+
+    async def _tcp(self, targets: Iterator[str]) -> None:
         await tcp.ask_ports(
-            self._routed(),
+            targets,
             self._pace,
             self._heard,
             self._known,
             self._done,
-            ports=self._ports,
-            seconds=self._seconds,
+            ports=self._manner.ports,
+            seconds=self._manner.seconds,
         )
 
-    async def _icmp(self, version: int, sock: socket.socket) -> None:
-        await icmp.ask_echo(
-            sock,
-            version,
-            lambda: (ip for ip in self._routed() if (":" in ip) == (version == 6)),
-            self._pace,
-            self._heard,
-            self._known,
-            passes=_PASSES,
-            wait=self._seconds / 2,
-        )
+    def _done(self, ip: str) -> None:
+        """TCP is through with a target; if silent, it may still have answered the kernel on the link."""
+        self._looked["connect"] += 1
+        neighbour = None if ip in self._found else self._neighbours.get(ip)
+        if neighbour is not None and neighbour.reachable:
+            self._heard(Alive(ip, neighbour.mac, "neighbour"))
 
-    def _linked(self, interface: Interface) -> Iterator[str]:
-        """The targets that ARP on this link decides about."""
-        return (ip for ip in self._scope if self._link(ip) == interface.name)
-
-    def _routed(self) -> Iterator[str]:
-        """The targets that ARP cannot decide about."""
-        return (ip for ip in self._scope if self._link(ip) is None)
-
-    def _link(self, ip: str) -> str | None:
-        if ":" in ip:
-            return None
-        address = ipaddress.IPv4Address(ip)
-        return next((name for net, name in self._links if address in net), None)
+    async def _icmp(self, version: int, part: Scope) -> None:
+        sock = icmp.open_echo(version) if self._manner.ping else None
+        if sock is None:
+            return
+        if version not in self._echo:
+            self._echo.append(version)
+        with sock:
+            await icmp.ask_echo(
+                sock,
+                version,
+                lambda: (ip for ip in part if (":" in ip) == (version == 6)),
+                self._pace,
+                self._heard,
+                self._known,
+                passes=1 if self._means.raw and version == 4 else self._passes,
+                wait=self._manner.seconds / 2,
+            )
 
 
 def _networks(interface: Interface) -> Iterator[ipaddress.IPv4Network]:

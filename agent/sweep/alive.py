@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["Alive", "Heard", "How"]
 
-How = Literal["arp", "tcp", "icmp", "neighbour"]
+How = Literal["arp", "syn", "tcp", "icmp", "neighbour", "all-nodes"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -49,10 +50,11 @@ def open_link(interface: Interface) -> socket.socket | None:
 
 def request(mac: str, ip: str, target: str) -> bytes:
     """The frame that asks the link who has `target`, from the host with `mac` and `ip`."""
-    own = bytes.fromhex(mac.replace(":", ""))
-    frame = _FRAME.pack(
-        _BROADCAST, own, _ETH_P_ARP, *_ETHERNET_IPV4, _REQUEST, own, _packed(ip), bytes(6), _packed(target)
-    )
+    return _frame(bytes.fromhex(mac.replace(":", "")), socket.inet_aton(ip), socket.inet_aton(target))
+
+
+def _frame(mac: bytes, source: bytes, target: bytes) -> bytes:
+    frame = _FRAME.pack(_BROADCAST, mac, _ETH_P_ARP, *_ETHERNET_IPV4, _REQUEST, mac, source, bytes(6), target)
     return frame.ljust(_LEAST_FRAME, b"\0")
 
 
@@ -66,7 +68,7 @@ def read(frame: bytes) -> tuple[str, str] | None:
     _, mac, kind, *shape, _, _, sender, _, _ = _FRAME.unpack_from(frame)
     if kind != _ETH_P_ARP or tuple(shape) != _ETHERNET_IPV4 or mac[0] & 1 or not any(sender):
         return None
-    return str(ipaddress.IPv4Address(sender)), mac.hex(":")
+    return socket.inet_ntoa(sender), mac.hex(":")
 
 
 async def ask_link(
@@ -86,19 +88,33 @@ async def ask_link(
     Raises OSError when the interface goes away.
     """
     loop = asyncio.get_running_loop()
-    sources = [ipaddress.ip_interface(text) for text in interface.addresses if ":" not in text]
+    ask = _asker(interface)
     loop.add_reader(sock, _receive, sock, heard)
     try:
         for _ in range(passes):
-            for target in targets():
-                if known(target):
-                    continue
-                source = next(own for own in sources if ipaddress.ip_address(target) in own.network)
-                await pace.packet_rate()
-                await loop.sock_sendall(sock, request(interface.mac or "", str(source.ip), target))
+            silent = (target for target in targets() if not known(target))
+            while batch := list(itertools.islice(silent, pace.batch)):
+                await pace.packet_rate(len(batch))
+                for target in batch:
+                    await loop.sock_sendall(sock, ask(target))
             await asyncio.sleep(wait)
     finally:
         loop.remove_reader(sock)
+
+
+def _asker(interface: Interface) -> Callable[[str], bytes]:
+    """What makes the frame for a target, asked from the address of ours that is in its network."""
+    own = [ipaddress.IPv4Interface(text) for text in interface.addresses if ":" not in text]
+    nets = [(int(face.network.network_address), int(face.network.netmask), face.ip.packed) for face in own]
+    mac = bytes.fromhex((interface.mac or "").replace(":", ""))
+
+    def ask(target: str) -> bytes:
+        packed = socket.inet_aton(target)
+        number = int.from_bytes(packed)
+        source = next(ip for net, mask, ip in nets if number & mask == net)
+        return _frame(mac, source, packed)
+
+    return ask
 
 
 def _receive(sock: socket.socket, heard: Heard) -> None:
@@ -111,7 +127,3 @@ def _receive(sock: socket.socket, heard: Heard) -> None:
         found = read(frame) if packet_type != socket.PACKET_OUTGOING else None
         if found is not None:
             heard(Alive(found[0], found[1], "arp"))
-
-
-def _packed(ip: str) -> bytes:
-    return ipaddress.IPv4Address(ip).packed

@@ -7,6 +7,7 @@ the kernel fills identifier and checksum, then hands this socket its own answers
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import struct
@@ -57,16 +58,17 @@ async def ask_echo(
     loop.add_reader(sock, _receive, sock, version, token, heard)
     try:
         for number in range(passes):
-            for target in targets():
-                if known(target):
-                    continue
-                await pace.packet_rate()
-                header = _HEADER.pack(_ECHO[version], 0, 0, 0, number)
-                try:
-                    sock.sendto(header + _STAMP.pack(token, time.monotonic()), socket_address(target, 0)[1])
-                except OSError:
-                    # No route, or the kernel's buffer is full: TCP asks this host, too.
-                    continue
+            header = _HEADER.pack(_ECHO[version], 0, 0, 0, number)
+            silent = (target for target in targets() if not known(target))
+            while batch := list(itertools.islice(silent, pace.batch)):
+                await pace.packet_rate(len(batch))
+                for target in batch:
+                    question = header + _STAMP.pack(token, time.monotonic())
+                    try:
+                        sock.sendto(question, socket_address(target, 0)[1])
+                    except OSError:
+                        # No route, or the kernel's buffer is full: TCP asks this host, too.
+                        continue
             await asyncio.sleep(wait)
     finally:
         loop.remove_reader(sock)

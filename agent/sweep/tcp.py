@@ -23,7 +23,7 @@ __all__ = ["PORTS", "ask_ports", "workers_possible"]
 PORTS: Final = (80, 554, 443, 8000)
 """Ports of which cameras and recorders have at least one, as a rule; a refusal does as well."""
 
-_SPARE_DESCRIPTORS: Final = 64
+_SPARE_DESCRIPTORS: Final = 32
 _NO_WAY: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPERM, errno.EINVAL})
 
 

@@ -14,10 +14,10 @@ from agent.interfaces import Interface
 from agent.neighbours import Neighbour, Neighbours
 from agent.pace import PROFILES, Pace
 from agent.scope import Scope
-from agent.sweep import Alive, Sweep
+from agent.sweep import Alive, Manner, Sweep
 from fingerprints.model import Problem
 
-FAST = replace(PROFILES["thorough"], connections_per_second=50_000, packets_per_second=50_000)
+FAST = replace(PROFILES["thorough"], connections_per_second=50_000, packets_per_second=50_000, workers=64)
 NOBODY = Neighbours(read=tuple)
 
 
@@ -29,9 +29,8 @@ def sweep(
     *tokens: str, port: int, neighbours: Neighbours = NOBODY, interfaces: tuple[Interface, ...] = ()
 ) -> Sweep:
     scope = Scope.parse(tokens)
-    return Sweep(
-        scope, interfaces, Pace(FAST), never, neighbours=neighbours, ports=(port,), seconds=0.3, raw=False
-    )
+    manner = Manner(ports=(port,), seconds=0.3, raw=False)
+    return Sweep(scope, interfaces, Pace(FAST), never, manner=manner, neighbours=neighbours)
 
 
 async def gathered(running: Sweep) -> list[Alive]:
@@ -139,7 +138,7 @@ def test_cancelled_while_waiting() -> None:
 
 def test_no_raw_socket_means_no_arp() -> None:
     """Without raw sockets no link is decided by ARP, and the coverage says so."""
-    link = Interface("lo", 1, ("127.77.1.0/24",), mac="02:00:00:00:00:01")
+    link = Interface("lo", 1, ("127.77.1.0/24",), loopback=True)
     running = sweep("127.77.1.14", port=9, interfaces=(link,))
     assert len(asyncio.run(gathered(running))) == 1
     assert running.coverage()["arp_on"] == []
@@ -148,8 +147,7 @@ def test_no_raw_socket_means_no_arp() -> None:
 def test_memory_of_the_pace() -> None:
     """A sweep leaves no budget behind for hosts that nobody asks further."""
     pace = Pace(FAST)
-    running = Sweep(
-        Scope.parse(["127.77.5.0/24"]), (), pace, never, neighbours=NOBODY, ports=(9,), seconds=0.3
-    )
+    manner = Manner(ports=(9,), seconds=0.3)
+    running = Sweep(Scope.parse(["127.77.5.0/24"]), (), pace, never, manner=manner, neighbours=NOBODY)
     asyncio.run(gathered(running))
     assert len(pace._hosts) <= 1
