@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from tests.places import REPO
 
 TOOLS = (
-    *("cat", "cksum", "cmp", "cp", "dirname", "env", "id", "kill", "mkdir", "mount", "mv", "readlink"),
+    *("cat", "cksum", "cmp", "cp", "env", "id", "kill", "mkdir", "mount", "mv", "readlink"),
     *("rm", "sh", "sleep", "touch", "tr", "true", "unshare"),
 )
 
@@ -124,6 +124,24 @@ def test_first_use_sets_up_and_later_ones_start_at_once(checkout: Path, tools: P
     assert first.stderr.splitlines()[-1] == "camcensus: ready"
     later = launch(link, tools, "", cwd=link)
     assert (later.returncode, later.stdout, later.stderr) == (0, "first ['']\n", "")
+
+
+def test_setting_up_compiles_our_code(checkout: Path, tools: Path) -> None:
+    """Our own code is compiled with the packages, though runs keep no bytecode; a launcher named without a folder runs, too."""
+    done = launch(checkout, tools, CAMCENSUS_PYTHON=sys.executable, PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 0, done.stderr
+    compiled = {path.name.partition(".")[0] for path in (checkout / "agent").rglob("*.pyc")}
+    assert compiled == {"__init__", "__main__"}
+    named = subprocess.run(
+        ["sh", "camcensus", "x"],
+        cwd=checkout,
+        env={"PATH": str(tools), "HOME": str(tools.parent)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (named.returncode, named.stdout, named.stderr) == (0, "first ['x']\n", "")
 
 
 def test_a_wrong_hash_is_refused_and_a_mended_lock_is_installed(
