@@ -10,16 +10,17 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["Arp", "Fragment", "Packet", "Unread", "decode", "decode_ip", "link_type_name"]
+__all__ = ["Fragment", "NonIp", "Packet", "Unread", "decode", "decode_ip", "link_type_name"]
 
 _MAX_LAYERS: Final = 12
 _VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
-_IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
+_IPV4, _IPV6 = 0x0800, 0x86DD
 _MPLS: Final = frozenset({0x8847, 0x8848})
 _PPPOE: Final = 0x8864
 _TEB: Final = 0x6558
 _ERSPAN2, _ERSPAN3 = 0x88BE, 0x22EB
-_UDP, _TCP, _GRE = 17, 6, 47
+_UDP, _TCP, _GRE, _ICMP6 = 17, 6, 47, 58
+_NEIGHBOUR_DISCOVERY: Final = range(133, 138)
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
 _V6_FRAGMENT: Final = 44
 _VXLAN: Final = frozenset({4789, 8472})
@@ -53,9 +54,10 @@ def link_type_name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One UDP datagram or TCP segment with where it stood. `whole` is False where the capture cut it.
+    """One UDP datagram, TCP segment or ICMPv6 message with where it stood.
 
-    `mac` and `to_mac` are None where the link has none; `flags` and `sequence` are TCP's.
+    `mac` and `to_mac` are None where the link has none; `flags`, `sequence` and `acknowledged` are
+    TCP's, ports are 0 in ICMPv6. `missing` is how many bytes of the payload the capture left out;
     `tunnel` names what it was unwrapped from.
     """
 
@@ -70,7 +72,8 @@ class Packet:
     vlan: tuple[int, ...] = ()
     flags: int = 0
     sequence: int = 0
-    whole: bool = True
+    acknowledged: int = 0
+    missing: int = 0
     tunnel: str = ""
 
 
@@ -88,12 +91,21 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
-class Arp:
-    """An ARP packet, from after the link header, with the frame's own sender."""
+class NonIp:
+    """What stands behind the link header where that is not IP, with the frame's own sender.
 
+    `kind` is the ethertype or, where an organisation has its own numbers, the SNAP id of 40 bits.
+    """
+
+    kind: int
     payload: bytes
     mac: str | None
     vlan: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called where nothing reads it."""
+        return f"ethertype 0x{self.kind:04x}" if self.kind < 0x10000 else f"SNAP 0x{self.kind:010x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class _Link:
     layers: int = 0
 
 
-Decoded = Packet | Fragment | Arp | Unread | None
+Decoded = Packet | Fragment | NonIp | Unread | None
 
 
 def decode(data: bytes, link_type: int) -> Decoded:
@@ -176,17 +188,15 @@ def _typed(kind: int, data: bytes, link: _Link) -> Decoded:
                 return _after_mpls(data, link)
         else:
             break
-    if link.layers > _MAX_LAYERS:
+    if link.layers > _MAX_LAYERS or kind in _VLAN or kind in _MPLS:
         return Unread("too many layers", link.mac, link.vlan)
     if kind in {_IPV4, _IPV6}:
         return decode_ip(data, link)
-    if kind == _ARP:
-        return Arp(data[:64], link.mac, link.vlan)
     if kind == _PPPOE and len(data) >= 6:
         return _ppp(data[6:], link)
     if kind < 0x0600:
         return _llc(data, link)
-    return Unread(f"ethertype 0x{kind:04x}", link.mac, link.vlan)
+    return NonIp(kind, data, link.mac, link.vlan)
 
 
 def _after_mpls(data: bytes, link: _Link) -> Decoded:
@@ -202,7 +212,7 @@ def _llc(data: bytes, link: _Link) -> Decoded:
             # What SNAP announces may be SNAP again: that is a layer, too.
             deeper = replace(link, layers=link.layers + 1)
             return _typed(struct.unpack_from("!H", data, 6)[0], data[8:], deeper)
-        return Unread("SNAP", link.mac, link.vlan)
+        return NonIp(int.from_bytes(data[3:8]), data[8:], link.mac, link.vlan)
     return Unread("802.2", link.mac, link.vlan)
 
 
@@ -261,14 +271,14 @@ def _ipv4(data: bytes, link: _Link) -> Decoded:
         return None
     # Offloading cards leave the length zero: the frame then ends the packet.
     end = min(total, len(data)) if total >= header else len(data)
-    cut = total > len(data)
+    missing = max(0, total - len(data))
     protocol, source, target = data[9], data[12:16], data[16:20]
     body = data[header:end]
     if fragment & 0x3FFF:
         key = (link.vlan, source, target, protocol, identity)
         more = bool(fragment & 0x2000)
         return Fragment(key, (fragment & 0x1FFF) * 8, more, protocol, body, link, (source, target))
-    return _transport(protocol, body, source, target, link, cut=cut)
+    return _transport(protocol, body, source, target, link, missing)
 
 
 def _ipv6(data: bytes, link: _Link) -> Decoded:
@@ -277,7 +287,7 @@ def _ipv6(data: bytes, link: _Link) -> Decoded:
     length, protocol = struct.unpack_from("!HB", data, 4)
     source, target = data[8:24], data[24:40]
     body = data[40 : 40 + length] if length else data[40:]
-    cut = length > len(data) - 40
+    missing = max(0, length + 40 - len(data))
     for _ in range(_MAX_LAYERS):
         if protocol in _EXTENSIONS:
             if len(body) < 8:
@@ -294,21 +304,38 @@ def _ipv6(data: bytes, link: _Link) -> Decoded:
             return Fragment(key, offset & 0xFFF8, bool(offset & 1), after, body[8:], link, (source, target))
         else:
             break
-    return _transport(protocol, body, source, target, link, cut=cut)
+    if protocol == _ICMP6 and body and body[0] in _NEIGHBOUR_DISCOVERY and data[7] != 255:
+        # Only what no router passed on may speak of the link (RFC 4861, 6.1 and 7.1).
+        return Unread("neighbour discovery from afar", link.mac, link.vlan)
+    return _transport(protocol, body, source, target, link, missing)
 
 
 def transport_of(whole: bytes, fragment: Fragment) -> Decoded:
     """The packet that its fragments make together."""
-    return _transport(fragment.protocol, whole, *fragment.addresses, fragment.link, cut=False)
+    return _transport(fragment.protocol, whole, *fragment.addresses, fragment.link, 0)
 
 
 def _transport(
-    protocol: int, body: bytes, source: bytes, target: bytes, link: _Link, *, cut: bool
+    protocol: int, body: bytes, source: bytes, target: bytes, link: _Link, missing: int
 ) -> Decoded:
     if protocol == _UDP:
-        return _udp(body, source, target, link, cut=cut)
+        return _udp(body, source, target, link, missing)
     if protocol == _TCP:
-        return _tcp(body, source, target, link, cut=cut)
+        return _tcp(body, source, target, link, missing)
+    if protocol == _ICMP6:
+        return Packet(
+            _ICMP6,
+            _text(source),
+            _text(target),
+            0,
+            0,
+            body,
+            link.mac,
+            link.to_mac,
+            link.vlan,
+            missing=missing,
+            tunnel=link.tunnel,
+        )
     if protocol == _GRE:
         return _gre(body, replace(link, layers=link.layers + 1))
     if protocol in {4, 41}:
@@ -318,7 +345,7 @@ def _transport(
     return Unread(f"IP protocol {protocol}", link.mac, link.vlan)
 
 
-def _udp(body: bytes, source: bytes, target: bytes, link: _Link, *, cut: bool) -> Decoded:
+def _udp(body: bytes, source: bytes, target: bytes, link: _Link, missing: int) -> Decoded:
     if len(body) < 8:
         return None
     source_port, target_port, length = struct.unpack_from("!HHH", body)
@@ -336,15 +363,15 @@ def _udp(body: bytes, source: bytes, target: bytes, link: _Link, *, cut: bool) -
         link.mac,
         link.to_mac,
         link.vlan,
-        whole=not cut and len(body) >= length,
+        missing=max(missing, length - len(body)),
         tunnel=link.tunnel,
     )
 
 
-def _tcp(body: bytes, source: bytes, target: bytes, link: _Link, *, cut: bool) -> Decoded:
+def _tcp(body: bytes, source: bytes, target: bytes, link: _Link, missing: int) -> Decoded:
     if len(body) < 20:
         return None
-    source_port, target_port, sequence = struct.unpack_from("!HHI", body)
+    source_port, target_port, sequence, acknowledged = struct.unpack_from("!HHII", body)
     header = (body[12] >> 4) * 4
     if header < 20 or len(body) < header:
         return None
@@ -360,7 +387,8 @@ def _tcp(body: bytes, source: bytes, target: bytes, link: _Link, *, cut: bool) -
         link.vlan,
         body[13],
         sequence,
-        whole=not cut,
+        acknowledged,
+        missing,
         tunnel=link.tunnel,
     )
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from agent.capture.bpf import INSTRUCTION
+from agent.capture.filter import program
 from agent.capture.savefile import MAX_FRAME, Frame, SaveFileError
+from agent.capture.streams import MAX_HUNGRY, Streams
+from agent.wire import Probe
 
 __all__ = ["LibpcapMissing", "available", "read_filtered"]
 
@@ -92,8 +96,10 @@ def available() -> bool:
     return _libraries() is not None
 
 
-def read_filtered(path: Path, expression: str) -> Iterator[Frame]:
-    """The frames of `path` that pass the filter, unnumbered (0).
+def read_filtered(path: Path, probes: Sequence[Probe], streams: Callable[[], Streams]) -> Iterator[Frame]:
+    """The frames of `path` that can matter to `probes`, unnumbered (0).
+
+    `streams` tells which directions are hungry: whoever takes the frames feeds it before the next.
 
     Raises LibpcapMissing before the first frame where the plain reader must do it, and
     SaveFileError where the file breaks.
@@ -114,18 +120,24 @@ def read_filtered(path: Path, expression: str) -> Iterator[Frame]:
         libc.fclose(ctypes.c_void_p(stream))
         raise LibpcapMissing(error.value.decode("utf-8", "replace"))
     try:
-        _apply(pcap, handle, expression)
+        link_type = _link_type(pcap, handle)
+        chosen = program(probes, link_type, MAX_HUNGRY)
+        changes = -1
         header = ctypes.POINTER(_Header)()
         data = ctypes.c_void_p()
         while True:
+            hungry = streams()
+            if chosen is not None and hungry.changes != changes:
+                changes = hungry.changes
+                _apply(pcap, handle, chosen.hungry(hungry.hungry))
             result = pcap.pcap_next_ex(handle, ctypes.byref(header), ctypes.byref(data))
             if result == 1:
                 found = header.contents
                 if found.captured > MAX_FRAME or data.value is None:
                     raise SaveFileError(f"a record claims {found.captured} bytes", libc.ftell(stream))
                 # Files count seconds without a sign; libpcap hands them on with one.
-                at = (found.at.seconds & 0xFFFF_FFFF) + found.at.fraction * 1e-9
-                yield Frame(at, _ETHERNET, ctypes.string_at(data.value, found.captured), found.length, 0, 0)
+                at = (found.at.seconds & 0xFFFF_FFFF) + found.at.fraction / 1e9
+                yield Frame(at, link_type, ctypes.string_at(data.value, found.captured), found.length, 0, 0)
             elif result == -2:
                 return
             else:
@@ -136,14 +148,14 @@ def read_filtered(path: Path, expression: str) -> Iterator[Frame]:
         del buffer
 
 
-def _apply(pcap: Any, handle: int, expression: str) -> None:
-    if pcap.pcap_datalink(handle) != _ETHERNET:
-        raise LibpcapMissing("not an Ethernet capture")
-    program = _Program()
-    if pcap.pcap_compile(handle, ctypes.byref(program), expression.encode("ascii"), 1, _ANY_MASK) != 0:
+def _link_type(pcap: Any, handle: int) -> int:
+    """The link type as files number it: libpcap has its own number for some."""
+    number = int(pcap.pcap_datalink(handle))
+    return {12: 101}.get(number, number)
+
+
+def _apply(pcap: Any, handle: int, code: bytes) -> None:
+    instructions = ctypes.create_string_buffer(code, len(code))
+    program = _Program(len(code) // INSTRUCTION.size, ctypes.addressof(instructions))
+    if pcap.pcap_setfilter(handle, ctypes.byref(program)) != 0:
         raise LibpcapMissing(pcap.pcap_geterr(handle).decode("utf-8", "replace"))
-    try:
-        if pcap.pcap_setfilter(handle, ctypes.byref(program)) != 0:
-            raise LibpcapMissing(pcap.pcap_geterr(handle).decode("utf-8", "replace"))
-    finally:
-        pcap.pcap_freecode(ctypes.byref(program))

@@ -18,13 +18,13 @@ MAX_FRAME: Final = 262_144
 """Longest frame that is believed; a longer one is a broken file."""
 _MAX_BLOCK: Final = 16 * 1024 * 1024
 _MAX_INTERFACES: Final = 4_096
-_PCAP: Final[dict[bytes, tuple[str, float, int]]] = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1e-6, 16),
-    b"\xa1\xb2\xc3\xd4": (">", 1e-6, 16),
-    b"\x4d\x3c\xb2\xa1": ("<", 1e-9, 16),
-    b"\xa1\xb2\x3c\x4d": (">", 1e-9, 16),
-    b"\x34\xcd\xb2\xa1": ("<", 1e-6, 24),
-    b"\xa1\xb2\xcd\x34": (">", 1e-6, 24),
+_PCAP: Final[dict[bytes, tuple[str, int, int]]] = {
+    b"\xd4\xc3\xb2\xa1": ("<", 10**6, 16),
+    b"\xa1\xb2\xc3\xd4": (">", 10**6, 16),
+    b"\x4d\x3c\xb2\xa1": ("<", 10**9, 16),
+    b"\xa1\xb2\x3c\x4d": (">", 10**9, 16),
+    b"\x34\xcd\xb2\xa1": ("<", 10**6, 24),
+    b"\xa1\xb2\xcd\x34": (">", 10**6, 24),
 }
 _SECTION: Final = b"\x0a\x0d\x0d\x0a"
 _IDB, _OPB, _SPB, _EPB = 1, 2, 3, 6
@@ -61,7 +61,8 @@ class Frame:
 class _Interface:
     link_type: int
     snap_length: int
-    unit: float = 1e-6
+    parts: int = 10**6
+    """Ticks in a second."""
     shift: int = 0
 
 
@@ -88,7 +89,7 @@ def _take(stream: BinaryIO, size: int) -> bytes:
 
 
 def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Frame]:
-    order, unit, record_length = _PCAP[magic]
+    order, parts, record_length = _PCAP[magic]
     header = _take(stream, 20)
     if len(header) < 20:
         raise SaveFileError("the file header is cut short", 4 + len(header))
@@ -109,7 +110,7 @@ def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Frame]:
         number += 1
         if len(data) < captured:
             raise SaveFileError("the last record is cut short", offset)
-        yield Frame(seconds + fraction * unit, link_type, data, length, number, offset + record_length)
+        yield Frame(seconds + fraction / parts, link_type, data, length, number, offset + record_length)
         offset += record_length + captured
 
 
@@ -190,8 +191,7 @@ class _Pcapng:
             if code == 0:
                 break
             if code == 9 and len(value) == 1:
-                base, power = (2.0, value[0] & 0x7F) if value[0] & 0x80 else (10.0, value[0])
-                interface.unit = base**-power
+                interface.parts = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
             elif code == 14 and len(value) == 8:
                 interface.shift = struct.unpack(f"{self._order}q", value)[0]
             at += 4 + length + (-length % 4)
@@ -207,5 +207,9 @@ class _Pcapng:
             raise SaveFileError(f"a packet claims {captured} bytes", offset)
         interface = self._interfaces[number]
         self._number += 1
-        at = None if ticks is None else ticks * interface.unit + interface.shift
+        at = None
+        if ticks is not None:
+            seconds, rest = divmod(ticks, interface.parts)
+            # To the nanosecond, as libpcap has it.
+            at = seconds + interface.shift + (rest * 10**9 // interface.parts) / 1e9
         return Frame(at, interface.link_type, data, length, self._number, offset)

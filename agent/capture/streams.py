@@ -2,29 +2,43 @@
 
 A connection is a talk: one side speaks until the other answers. Each finished turn comes out
 with the turn before it, so that an answer stands beside its question. Segments may come late,
-twice or overlapping (what came first is kept), and the beginning may be missing. Everything is
-bounded: bytes a turn, turns a connection, connections in all.
+twice or overlapping (what came first is kept), and the beginning may be missing.
+
+Most of a camera's connection is video, so a segment is only taken where it begins like a
+protocol, where the message before it has not ended, where it answers a question, or at the very
+beginning of a connection. The directions of which more is wanted are told to the capture filter
+(`Streams.hungry`), which has no memory of its own. Everything is bounded: bytes a turn, turns a
+connection, connections, bytes and hungry directions in all.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from agent.capture.decode import Packet
+from agent.capture.framing import FIRST, missing
+from agent.capture.spans import uncovered
 
-__all__ = ["MAX_FLOWS", "Streams", "Turn"]
+__all__ = ["MAX_FLOWS", "MAX_HUNGRY", "MAX_TURN", "Streams", "Turn"]
 
 MAX_FLOWS: Final = 16_384
 MAX_TURN: Final = 65_536
 MAX_TURNS: Final = 32
-_MAX_TOTAL: Final = 64 * 1024 * 1024
-_MAX_WAITING: Final = 32
+MAX_HUNGRY: Final = 64
+"""Directions that may wait for more bytes at one time: each costs the filter a comparison."""
+_MAX_TOTAL: Final = 16 * 1024 * 1024
+_MAX_WAITING: Final = 64
 _WINDOW: Final = 1 << 20
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _SPACE: Final = 1 << 32
+_ANSWERS: Final = (b"HTTP/", b"RTSP/", b"SIP/")
+
+_Key = tuple[object, ...]
+_Heard = tuple[Packet, float | None, int]
+"""A segment with the time and number of its frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,138 +53,266 @@ class Turn:
 
 
 class _Side:
-    """One direction: the next sequence number that is wanted, and what came too early."""
+    """One direction: how many bytes were passed in order, and the pieces that came too early.
 
-    __slots__ = ("next", "waiting")
+    `want` is how many bytes in order are still wanted. Places count from the first byte known.
+    """
+
+    __slots__ = ("held", "next", "taken", "waiting", "want")
 
     def __init__(self) -> None:
         self.next: int | None = None
-        self.waiting: dict[int, bytes] = {}
+        self.taken = 0
+        self.want = 0
+        self.held = 0
+        self.waiting: dict[int, tuple[bytes, _Heard]] = {}
 
-    def take(self, sequence: int, data: bytes) -> bytes:
-        """The bytes that are now in order."""
+    def place(self, sequence: int) -> int:
+        """Where a sequence number is, counted from the first byte known; before it where negative."""
         if self.next is None:
             self.next = sequence
-        ahead = (sequence - self.next) % _SPACE
-        if ahead >= _SPACE // 2:
-            behind = _SPACE - ahead
-            if behind >= len(data):
-                return b""
-            data, ahead = data[behind:], 0
-        if ahead > _WINDOW:
-            return b""
-        if ahead:
-            if len(self.waiting) < _MAX_WAITING:
-                self.waiting.setdefault((self.next + ahead) % _SPACE, data)
-            return b""
-        joined = bytearray(data)
-        self.next = (self.next + len(data)) % _SPACE
-        while self.waiting:
-            for start in list(self.waiting):
-                behind = (self.next - start) % _SPACE
-                if behind < _SPACE // 2:
-                    piece = self.waiting.pop(start)[behind:]
-                    joined += piece
-                    self.next = (self.next + len(piece)) % _SPACE
-                    break
-            else:
-                break
-        return bytes(joined)
+        half = _SPACE // 2
+        return self.taken + (sequence - self.next + half) % _SPACE - half
+
+    def skip_to(self, place: int) -> None:
+        """Go on behind bytes that are not read; what waits before `place` is forgotten."""
+        assert self.next is not None  # noqa: S101 - a place is known only once this is
+        self.next = (self.next + place - self.taken) % _SPACE
+        self.taken = place
+        for start in [start for start in self.waiting if start < place]:
+            self.held -= len(self.waiting.pop(start)[0])
+
+    def take(self, place: int, data: bytes, heard: _Heard) -> list[tuple[bytes, _Heard]]:
+        """The pieces that are now in order, this one perhaps among them."""
+        if place == self.taken and not self.waiting:
+            self.skip_to(place + len(data))
+            return [(data, heard)]
+        spans = sorted((start, start + len(piece)) for start, (piece, _) in self.waiting.items())
+        behind = (min(place, self.taken), self.taken)
+        # What came first is kept: only the gaps between the pieces are taken.
+        for begin, end in uncovered([behind, *spans], place, place + len(data)):
+            if len(self.waiting) < _MAX_WAITING and self.held < MAX_TURN:
+                part = data[begin - place : end - place]
+                self.waiting[begin] = (part, heard)
+                self.held += len(part)
+        found = []
+        while self.taken in self.waiting:
+            piece = self.waiting.pop(self.taken)
+            self.held -= len(piece[0])
+            self.skip_to(self.taken + len(piece[0]))
+            found.append(piece)
+        return found
+
+    def behind_holes(self, place: int | None = None) -> list[tuple[int, bytes, _Heard]]:
+        """The pieces that wait at `place` or before it (all, if it is None), which are then forgotten."""
+        starts = sorted(start for start in self.waiting if place is None or start <= place)
+        found = [(start, *self.waiting.pop(start)) for start in starts]
+        self.held -= sum(len(data) for _, data, _ in found)
+        return found
 
 
 class _Flow:
     """Two sides, with the turn that is being spoken."""
 
-    __slots__ = ("first", "last", "sides", "speaker", "turn", "turns")
+    __slots__ = ("began", "first", "last", "sides", "speaker", "turn", "turns", "weight")
 
     def __init__(self) -> None:
         self.sides = (_Side(), _Side())
         self.speaker = 0
         self.turn = bytearray()
-        self.first: tuple[Packet, float | None, int] | None = None
+        self.began = 0
+        """Where in the turn its last message began."""
+        self.first: _Heard | None = None
         self.last = b""
         self.turns = 0
+        self.weight = 0
+
+    def finish(self) -> Iterator[Turn]:
+        """End the turn that is being spoken."""
+        if self.first is None:
+            return
+        packet, at, number = self.first
+        payload = bytes(self.turn)
+        yield Turn(packet, payload, self.last, at, number)
+        self.last = payload
+        self.turn = bytearray()
+        self.began = 0
+        self.first = None
+        self.turns += 1
+
+    def weigh(self) -> int:
+        """How many bytes are kept more than when this was asked last."""
+        weight = len(self.turn) + len(self.last) + self.sides[0].held + self.sides[1].held
+        more, self.weight = weight - self.weight, weight
+        return more
 
 
 class Streams:
-    """The connections of a capture, the least recently used given up when there are too many."""
+    """The connections of a capture, the least recently used given up when there are too many.
 
-    def __init__(self) -> None:
-        self._flows: OrderedDict[tuple[object, ...], _Flow] = OrderedDict()
+    `starts` says whether a payload begins like a protocol that is read.
+    """
+
+    def __init__(self, starts: Callable[[bytes], bool]) -> None:
+        self._starts = starts
+        self._flows: OrderedDict[_Key, _Flow] = OrderedDict()
         self._total = 0
+        self._hungry: OrderedDict[tuple[_Key, int], int] = OrderedDict()
+        self.changes = 0
+        """Grows whenever the hungry directions change."""
         self.evicted = 0
+        self.starved = 0
+
+    @property
+    def hungry(self) -> tuple[int, ...]:
+        """Both ports of each direction of which more is wanted: the sender's in the upper 16 bits."""
+        return tuple(self._hungry.values())
 
     def add(self, packet: Packet, at: float | None, number: int) -> Iterator[Turn]:
         """Take a segment; the turns that it ends."""
         here = (packet.source, packet.source_port)
         there = (packet.target, packet.target_port)
-        forward = here <= there
-        key = (
-            (packet.vlan, packet.tunnel, here, there)
-            if forward
-            else (packet.vlan, packet.tunnel, there, here)
-        )
+        side = 0 if here <= there else 1
+        ends = (there, here) if side else (here, there)
+        key = (packet.vlan, packet.tunnel, *ends)
         flow = self._flows.get(key)
-        if packet.flags & _SYN and not packet.flags & _ACK and flow is not None and flow.turns:
+        opening = packet.flags & (_SYN | _ACK)
+        if flow is not None and opening == _SYN and flow.turns:
             yield from self._close(key)
             flow = None
         if flow is None:
-            if not packet.payload and not packet.flags & _SYN:
+            if opening != _SYN | _ACK and not self._starts(packet.payload):
                 return
             flow = self._flows[key] = _Flow()
         self._flows.move_to_end(key)
-        side = 0 if forward else 1
-        if packet.flags & _SYN:
-            flow.sides[side].next = (packet.sequence + 1) % _SPACE
+        if opening == _SYN | _ACK:
+            self._open(key, flow, side, packet)
         elif packet.payload and flow.turns < MAX_TURNS:
-            data = flow.sides[side].take(packet.sequence, packet.payload)
-            if data:
-                yield from self._said(flow, side, data, (packet, at, number))
+            yield from self._segment(key, flow, side, (packet, at, number))
         if packet.flags & (_FIN | _RST):
-            yield from self._finish(flow)
-            if packet.flags & _RST:
-                self._drop(key)
+            yield from self._ended(key, flow, side, reset=bool(packet.flags & _RST))
+        self._total += flow.weigh() if key in self._flows else 0
         while len(self._flows) > MAX_FLOWS or self._total > _MAX_TOTAL:
-            oldest = next(iter(self._flows))
             self.evicted += 1
-            yield from self._close(oldest)
+            yield from self._close(next(iter(self._flows)))
 
     def close(self) -> Iterator[Turn]:
         """The turns that were not finished when the capture ended."""
         for key in list(self._flows):
             yield from self._close(key)
 
-    def _close(self, key: tuple[object, ...]) -> Iterator[Turn]:
-        flow = self._flows.get(key)
-        if flow is not None:
-            yield from self._finish(flow)
-            self._drop(key)
+    def _open(self, key: _Key, flow: _Flow, side: int, packet: Packet) -> None:
+        """A connection that is accepted: the first bytes of both sides are wanted, whatever they are."""
+        for number, first in ((side, packet.sequence + 1), (1 - side, packet.acknowledged)):
+            if flow.sides[number].next is None:
+                flow.sides[number].next = first % _SPACE
+                self._want(key, flow, number, FIRST)
 
-    def _drop(self, key: tuple[object, ...]) -> None:
-        flow = self._flows.pop(key, None)
-        if flow is not None:
-            self._total -= len(flow.turn)
-
-    def _said(
-        self, flow: _Flow, side: int, data: bytes, first: tuple[Packet, float | None, int]
-    ) -> Iterator[Turn]:
-        if flow.first is not None and flow.speaker != side:
-            yield from self._finish(flow)
-        if flow.first is None:
-            flow.first, flow.speaker = first, side
-        room = MAX_TURN - len(flow.turn)
-        if room > 0:
-            flow.turn += data[:room]
-            self._total += min(room, len(data))
-
-    def _finish(self, flow: _Flow) -> Iterator[Turn]:
-        if flow.first is None or not flow.turn:
+    def _segment(self, key: _Key, flow: _Flow, number: int, heard: _Heard) -> Iterator[Turn]:
+        packet = heard[0]
+        side, data = flow.sides[number], packet.payload
+        place = side.place(packet.sequence)
+        starts = self._starts(data)
+        if side.want and side.taken - len(data) < place <= side.taken + _WINDOW:
+            yield from self._acknowledged(key, flow, number, packet)
+            self._want(key, flow, number, side.want)
+        elif starts and place + len(data) > side.taken:
+            yield from self._acknowledged(key, flow, number, packet)
+            if place > side.taken:
+                # What stands before it was not wanted.
+                if flow.first is not None and flow.speaker == number:
+                    yield from flow.finish()
+                side.skip_to(place)
+        else:
             return
-        packet, at, number = flow.first
-        payload = bytes(flow.turn)
-        self._total -= len(flow.turn)
-        yield Turn(packet, payload, flow.last, at, number)
-        flow.last = payload[:MAX_TURN]
-        flow.turn = bytearray()
-        flow.first = None
-        flow.turns += 1
+        for piece, whence in side.take(place, data, heard):
+            yield from self._said(key, flow, number, piece, whence)
+        if packet.missing and place + len(data) == side.taken:
+            # The capture has no more of this message, so its rest can not be read.
+            side.skip_to(side.taken + packet.missing)
+            self._want(key, flow, number, 0)
+        if len(side.waiting) >= _MAX_WAITING:
+            yield from self._give_up(key, flow, number, None)
+
+    def _acknowledged(self, key: _Key, flow: _Flow, number: int, packet: Packet) -> Iterator[Turn]:
+        """Holes of the other side that this one says it has: the capture will not fill them."""
+        other = flow.sides[1 - number]
+        if other.waiting and packet.flags & _ACK:
+            yield from self._give_up(key, flow, 1 - number, other.place(packet.acknowledged))
+
+    def _give_up(self, key: _Key, flow: _Flow, number: int, place: int | None) -> Iterator[Turn]:
+        """Read on behind holes: only what begins like a protocol makes sense there."""
+        side = flow.sides[number]
+        for start, data, heard in side.behind_holes(place):
+            if start < side.taken:
+                continue
+            if start == side.taken or self._starts(data):
+                if start > side.taken and flow.first is not None and flow.speaker == number:
+                    yield from flow.finish()
+                side.skip_to(start + len(data))
+                yield from self._said(key, flow, number, data, heard)
+            else:
+                self._want(key, flow, number, 0)
+
+    def _said(self, key: _Key, flow: _Flow, number: int, data: bytes, heard: _Heard) -> Iterator[Turn]:
+        """Add to the turn, or begin one; then say how much more is wanted of either side."""
+        starts = self._starts(data)
+        if flow.first is not None and (
+            flow.speaker != number or (starts and not self._starts(bytes(flow.turn[:8])))
+        ):
+            yield from flow.finish()
+        side = flow.sides[number]
+        if flow.first is None:
+            flow.first, flow.speaker = heard, number
+            if not starts and side.taken > len(data):
+                # It answers a question, and is nothing that is known.
+                side.want = min(side.want, len(data))
+        elif starts and not side.want:
+            flow.began = len(flow.turn)
+        flow.turn += data[: MAX_TURN - len(flow.turn)]
+        known = self._starts(bytes(flow.turn[flow.began : flow.began + 8]))
+        more = missing(bytes(flow.turn[flow.began :])) if known else max(0, side.want - len(data))
+        self._want(key, flow, number, more if len(flow.turn) < MAX_TURN else 0)
+        if starts and not data.startswith(_ANSWERS):
+            answer, packet = flow.sides[1 - number], heard[0]
+            if packet.flags & _ACK and not answer.want:
+                # What the answering side said before, perhaps unread, stands before this.
+                answer.skip_to(max(answer.taken, answer.place(packet.acknowledged)))
+                self._want(key, flow, 1 - number, FIRST)
+
+    def _want(self, key: _Key, flow: _Flow, number: int, more: int) -> None:
+        flow.sides[number].want = more
+        name = (key, number)
+        if not more:
+            if self._hungry.pop(name, None) is not None:
+                self.changes += 1
+            return
+        if name in self._hungry:
+            self._hungry.move_to_end(name)
+            return
+        ends = key[2:]
+        sender, receiver = ends[number], ends[1 - number]
+        self._hungry[name] = sender[1] << 16 | receiver[1]  # type: ignore[index]
+        self.changes += 1
+        if len(self._hungry) > MAX_HUNGRY:
+            (other, which), _ = self._hungry.popitem(last=False)
+            self._flows[other].sides[which].want = 0
+            self.starved += 1
+
+    def _ended(self, key: _Key, flow: _Flow, number: int, *, reset: bool) -> Iterator[Turn]:
+        if reset:
+            yield from self._close(key)
+        elif not flow.sides[number].waiting and flow.speaker == number:
+            yield from flow.finish()
+            self._want(key, flow, number, 0)
+
+    def _close(self, key: _Key) -> Iterator[Turn]:
+        flow = self._flows[key]
+        for number in (flow.speaker, 1 - flow.speaker):
+            if flow.turns < MAX_TURNS:
+                yield from self._give_up(key, flow, number, None)
+        yield from flow.finish()
+        for number in (0, 1):
+            self._want(key, flow, number, 0)
+        del self._flows[key]
+        self._total -= flow.weight

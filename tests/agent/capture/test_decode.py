@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.capture.decode import Arp, Fragment, Packet, Unread, decode
+from agent.capture.decode import Fragment, NonIp, Packet, Unread, decode
 
 PAYLOAD = b"hello, camera"
 MAC, TO = "28:57:be:00:00:01", "02:00:00:00:00:02"
@@ -129,7 +129,8 @@ def test_scapys_frames_are_read(kind: str) -> None:
 def test_arp() -> None:
     """ARP comes out whole, with the frame's own sender."""
     found = decode(FRAMES["arp"][1], 1)
-    assert isinstance(found, Arp)
+    assert isinstance(found, NonIp)
+    assert found.kind == 0x0806
     assert found.mac == MAC
     assert found.payload.startswith(b"\0\1\x08\0\x06\x04")
 
@@ -145,7 +146,7 @@ def test_cut_anywhere(kind: str) -> None:
             continue
         if isinstance(found, Packet) and found.source_port == 37020:
             assert PAYLOAD.startswith(found.payload)
-            assert found.payload == PAYLOAD or not found.whole
+            assert found.payload == PAYLOAD or found.missing
 
 
 def test_fragments_share_a_key() -> None:
@@ -163,7 +164,9 @@ def test_what_is_not_read_is_named() -> None:
     """Unknown link types, ethertypes and protocols have a name for the coverage."""
     assert decode(b"x" * 40, 147) == Unread("link type 147")
     frame = bytes.fromhex("0200000000022857be00000188cc") + b"lldp"
-    assert decode(frame, 1) == Unread("ethertype 0x88cc", MAC, ())
+    found = decode(frame, 1)
+    assert found == NonIp(0x88CC, b"lldp", MAC, ())
+    assert found.name == "ethertype 0x88cc"
 
 
 def test_nesting_ends() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,9 +30,20 @@ def segment(
     )
 
 
-def turns(packets: list[Packet]) -> list[Turn]:
+def with_acknowledgements(packets: list[Packet]) -> Iterator[Packet]:
+    """The same segments, each saying how much of the other side was seen before it."""
+    ends: dict[str, int] = {}
+    for packet in packets:
+        known = ends.get(packet.target)
+        yield packet if known is None else replace(packet, acknowledged=known)
+        length = len(packet.payload) + bool(packet.flags & (SYN | FIN))
+        ends[packet.source] = (packet.sequence + length) % (1 << 32)
+
+
+def turns(packets: list[Packet], starts: Callable[[bytes], bool] = bool) -> list[Turn]:
     """The turns that these segments make."""
-    streams = Streams()
+    streams = Streams(starts)
+    packets = list(with_acknowledgements(packets))
     found = [
         turn
         for number, packet in enumerate(packets, 1)
@@ -107,7 +120,7 @@ def test_bounds() -> None:
     flood = [segment(SERVER, number * 1_000, b"x" * 1_000) for number in range(200)]
     (turn,) = turns(flood)
     assert len(turn.payload) == MAX_TURN
-    streams = Streams()
+    streams = Streams(bool)
     for number in range(MAX_FLOWS + 10):
         sender = ("10.0.0.1", 1 + number % 60_000)
         other = (f"10.1.{number // 250}.{number % 250}", 80)
