@@ -41,6 +41,8 @@ _MAX_PROBLEMS: Final = 2_000
 _MAX_REMEMBERED: Final = 262_144
 _OWN_ADDRESSES: Final = 2
 """A MAC without ARP or DHCP proof whose frames carry more private IPv4 addresses is a router's."""
+_MAX_ADDRESSES: Final = 64
+"""Most addresses that are kept of one MAC, of each kind."""
 
 _HOSTNAMES: Final = frozenset({"dhcp.hostname", "mdns.hostname", "onvif.hostname"})
 _CLAIMED_ADDRESS: Final = frozenset({"sadp.ipv4-address", "dhip.ipv4-address", "dahua-legacy.ipv4-address"})
@@ -71,7 +73,8 @@ class Tally:
     """The census of one run: feed it Messages, then ask for the Report.
 
     Hosts with a private address, or seen on the link itself, are devices of the report; public
-    ones only where `wanted` says so. `own` are the addresses of the scanner itself.
+    ones only where `wanted` says so. `own` are the addresses of the scanner itself. Where there
+    are more than `max_hosts`, those that said least and were seen longest ago are forgotten.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Tally:
         site: str | None = None,
         own: Iterable[str] = (),
         wanted: Callable[[str], bool] = lambda _: False,
+        max_hosts: int = _MAX_HOSTS,
     ) -> None:
         self._judge = judge
         self._policies = tuple(policies)
@@ -91,17 +95,18 @@ class Tally:
         self._site = site
         self._own = frozenset(own)
         self._wanted = wanted
+        self._max_hosts = max_hosts
         self._hosts: dict[_Key, _Host] = {}
         self._bound: dict[str, set[str]] = {}
         self._carried: dict[str, set[str]] = {}
-        self._remembered: dict[tuple[object, ...], None] = {}
+        self._remembered: set[int] = set()
         self._messages: Counter[str] = Counter()
         self._malformed: Counter[str] = Counter()
         self._problems: dict[Problem, None] = {}
         self._evicted = 0
 
-    def feed(self, message: Message) -> None:
-        """Take one Message: what it says is kept under whoever it describes."""
+    def feed(self, message: Message) -> bool:
+        """Take one Message: what it says is kept under whoever it describes. Whether it said anything new."""
         sender = self._host(message.sender)
         if sender is not None:
             sender.seen(message.at)
@@ -109,16 +114,15 @@ class Tally:
         if message.protocol in {SIGHTING, OPEN_PORT}:
             if message.protocol == OPEN_PORT and sender is not None and message.sender.port is not None:
                 sender.ports.add(message.sender.port)
-            return
-        memory = (message.sender, message.protocol, message.payload, message.asked)
+            return sender is not None
+        # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
+        memory = hash((message.sender, message.protocol, message.payload, message.asked))
         if memory in self._remembered:
-            return
+            return False
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered[memory] = None
-        for probe in self._candidates(message):
-            if self._dissect(probe, message):
-                break
+        self._remembered.add(memory)
+        return any(self._dissect(probe, message) for probe in self._candidates(message))
 
     def note(self, problem: Problem) -> None:
         """Keep a Problem of the run; identical ones once, and not without end."""
@@ -207,23 +211,38 @@ class Tally:
         key = (speaker.vlan, mac, ip)
         host = self._hosts.get(key)
         if host is None:
-            if len(self._hosts) >= _MAX_HOSTS:
-                self._hosts.pop(next(iter(self._hosts)))
-                self._evicted += 1
+            if len(self._hosts) >= self._max_hosts:
+                self._forget()
             host = self._hosts[key] = _Host()
         return host
+
+    def _forget(self) -> None:
+        """Make room, a sixteenth at once: hosts that only showed themselves go first, the oldest before others."""
+
+        def worth(item: tuple[_Key, _Host]) -> tuple[bool, float]:
+            host = item[1]
+            return bool(host.said or host.ports), host.last or 0.0
+
+        going = sorted(self._hosts.items(), key=worth)[: self._max_hosts // 16 + 1]
+        for key, _ in going:
+            del self._hosts[key]
+        self._evicted += len(going)
+        left = {mac for _, mac, _ in self._hosts}
+        for table in (self._bound, self._carried):
+            for mac in [mac for mac in table if mac not in left]:
+                del table[mac]
 
     def _carry(self, speaker: Speaker, *, strong: bool) -> None:
         ip, mac = _address(speaker.ip), _unicast(speaker.mac)
         if ip is not None and mac is not None:
-            self._carried.setdefault(mac, set()).add(ip)
+            _add(self._carried.setdefault(mac, set()), ip)
             if strong:
                 self._bind(mac, ip)
 
     def _bind(self, mac: str | None, ip: str) -> None:
         address = _address(ip)
         if mac is not None and address is not None:
-            self._bound.setdefault(mac, set()).add(address)
+            _add(self._bound.setdefault(mac, set()), address)
 
     def _addresses_of(self, mac: str) -> frozenset[str]:
         """The addresses that belong to a MAC, as told at the top of this file."""
@@ -377,6 +396,11 @@ def provenance(judge: Judge, policies: Sequence[Policy]) -> dict[str, Any]:
             for policy in policies
         ],
     }
+
+
+def _add(addresses: set[str], ip: str) -> None:
+    if len(addresses) < _MAX_ADDRESSES:
+        addresses.add(ip)
 
 
 def _address(text: str | None) -> str | None:

@@ -19,6 +19,7 @@ from agent.pace import PROFILES, Pace
 from agent.probes import ALL
 from agent.scope import Scope
 from agent.sweep import Sweep
+from agent.wire import Message
 from fingerprints.model import Problem
 
 __all__ = ["Outcome", "Survey", "survey"]
@@ -56,11 +57,15 @@ async def _survey(plan: Survey, tally: Tally, *, quiet: bool) -> Outcome:
     problems: list[Problem] = []
     neighbours = Neighbours()
     sweep = Sweep(plan.scope, plan.links, pace, problems.append, neighbours=neighbours)
+
+    def heard(message: Message) -> None:
+        tally.feed(message)
+
     asking = Asking(
         plan.scope,
         ALL,
         pace,
-        tally.feed,
+        heard,
         problems.append,
         interfaces=plan.links,
         plan=Plan(ports=plan.ports, ports_named=ports_named, leads=leads),
