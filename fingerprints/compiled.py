@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from fingerprints import cache as kept
 from fingerprints import matcher, rules
-from fingerprints.matcher import Matchers, literals_of
+from fingerprints.matcher import Matchers, by_field, literals_of
 from fingerprints.rules import (
     HERE,
     Brand,
@@ -52,7 +52,9 @@ def compiled_matchers(folder: Path | None = None, cache: Path | None = None) -> 
             with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
                 return _revived(folder, value)
     knowledge = load_knowledge(folder)
-    literals = {rule.id: literals_of(rule) for rule in knowledge.rules}
+    literals: dict[str, tuple[str, ...]] = {}
+    for rules_of_field in by_field(knowledge.rules).values():
+        literals |= literals_of(rules_of_field)
     if before is not None and before == _state(folder):
         # Else a file was changed while it was read, and nobody knows which of both we have.
         kept.keep(cache, name, before, _plain(knowledge, literals))

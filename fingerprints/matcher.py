@@ -12,11 +12,10 @@ regular expressions are not linear-time in general; rules are linted to be (`lin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from fingerprints.model import Evidence, Fact
 from fingerprints.rules import Knowledge, Rule
@@ -26,6 +25,7 @@ __all__ = [
     "Matchers",
     "Search",
     "automaton_available",
+    "by_field",
     "captures",
     "literals_of",
     "required_literals",
@@ -37,51 +37,62 @@ _SHOWN: Final = 300
 _GENERIC: Final = frozenset({"", "-", "none", "null", "unknown", "n/a", "na", "0", "default"})
 _SHORTEST: Final = 2
 _MOST_WAYS: Final = 64
+_TELLING: Final = 4
+"""Letters from which on a literal is rather there by intent than by chance."""
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 Test = Callable[[str], Mapping[str, str] | None]
-Finder = Callable[[str], Iterable[int]]
+Finder = Callable[[str], set[int]]
 Search = Literal["automaton", "literals", "every"]
 """How candidates are found: an automaton over all literals, each literal by itself, or not at all."""
 
 
 def fold(text: str) -> str:
     """`text` so that whatever matches it in any case holds the folded literal, too."""
-    return text.casefold().replace("\u0131", "i")
+    return text.lower() if text.isascii() else text.casefold().replace("\u0131", "i")
 
 
 def captures(rule: Rule) -> Test:
     """A function from a text to the captures of `rule` in it, or None where it does not match."""
     if rule.matcher == "regex":
-        patterns = [re.compile(text) for text in rule.patterns]
-        return lambda text: _search(patterns, text)
+        return _search([re.compile(text) for text in rule.patterns])
     wanted = rule.patterns if rule.case else tuple(text.casefold() for text in rule.patterns)
     if rule.field == "mac":
         wanted = tuple(text.lower().replace("-", ":") for text in rule.patterns)
     cased: Callable[[str], str] = (lambda text: text) if rule.case else str.casefold
     if rule.matcher in {"exact", "number"}:
-        return lambda text: {} if cased(text).strip() in wanted else None
+        return lambda text: _NOTHING if cased(text).strip() in wanted else None
     if rule.matcher == "prefix":
-        return lambda text: {} if cased(text).startswith(wanted) else None
-    return lambda text: {} if any(part in cased(text) for part in wanted) else None
+        return lambda text: _NOTHING if cased(text).startswith(wanted) else None
+    return lambda text: _NOTHING if any(part in cased(text) for part in wanted) else None
 
 
-def _search(patterns: Iterable[re.Pattern[str]], text: str) -> Mapping[str, str] | None:
-    for pattern in patterns:
-        found = pattern.search(text)
-        if found:
-            return {name: value for name, value in found.groupdict().items() if value}
-    return None
+def _search(patterns: list[re.Pattern[str]]) -> Test:
+    if len(patterns) == 1 and not patterns[0].groupindex:
+        # Most rules are of this kind, and most tries fail.
+        only = patterns[0].search
+        return lambda text: None if only(text) is None else _NOTHING
+    searches = [pattern.search for pattern in patterns]
+
+    def test(text: str) -> Mapping[str, str] | None:
+        for search in searches:
+            found = search(text)
+            if found is not None:
+                return {name: value for name, value in found.groupdict().items() if value}
+        return None
+
+    return test
 
 
-def required_literals(pattern: str) -> frozenset[str]:
-    """Folded texts of which every match of the regex `pattern` holds at least one; empty: none is certain."""
+def required_literals(pattern: str) -> list[frozenset[str]]:
+    """Sets of folded texts: every match of the regex `pattern` holds at least one text of each set."""
     from re import _parser as parser  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
 
     return _required(parser.parse(pattern))
 
 
-def _required(items: Iterable[Any]) -> frozenset[str]:
-    """The best of what a sequence needs: the alternatives whose shortest is longest, then the fewest."""
+def _required(items: Iterable[Any]) -> list[frozenset[str]]:
     from re import _constants as sre  # type: ignore[attr-defined]  # noqa: PLC0415 - only for rules in use
 
     needs: list[frozenset[str]] = []
@@ -95,26 +106,59 @@ def _required(items: Iterable[Any]) -> frozenset[str]:
         needs.append(frozenset({run}))
         run = ""
         if operator is sre.SUBPATTERN:
-            needs.append(_required(argument[3]))
+            needs += _required(argument[3])
         elif operator in {sre.MAX_REPEAT, sre.MIN_REPEAT} and argument[0] >= 1:
-            needs.append(_required(argument[2]))
+            needs += _required(argument[2])
         elif operator is sre.BRANCH:
-            ways = [_required(branch) for branch in argument[1]]
+            # Of each way the set whose shortest text is longest, then the smallest.
+            ways = [
+                max(_required(way), key=lambda need: (min(map(len, need)), -len(need)), default=frozenset())
+                for way in argument[1]
+            ]
             needs.append(frozenset().union(*ways) if all(ways) else frozenset())
     needs.append(frozenset({run}))
-    useful = [need for need in needs if need and min(map(len, need)) >= _SHORTEST and len(need) <= _MOST_WAYS]
-    return max(useful, key=lambda need: (min(map(len, need)), -len(need)), default=frozenset())
+    return [need for need in needs if need and min(map(len, need)) >= _SHORTEST and len(need) <= _MOST_WAYS]
 
 
-def literals_of(rule: Rule) -> tuple[str, ...]:
-    """Folded literals of which one must be in any text that `rule` matches; empty: try it always."""
+def literals_of(rules: Sequence[Rule]) -> dict[str, tuple[str, ...]]:
+    """For each id of these rules of one field: folded literals of which one is in any text it matches.
+
+    Empty where none is certain: such a rule is tried always. Where several would do, those are taken
+    that the fewest other rules hold: what all rules of a field begin with picks none of them out.
+    """
+    needs = {rule.id: _needs(rule) for rule in rules}
+    held = ["\0".join({text for ways in needs[rule.id] for way in ways for text in way}) for rule in rules]
+
+    @cache
+    def holders(literal: str) -> int:
+        return sum(literal in texts for texts in held)
+
+    def rank(need: frozenset[str]) -> tuple[bool, int, int, list[str]]:
+        shortest = min(map(len, need))
+        return shortest < _TELLING, sum(map(holders, need)), -shortest, sorted(need)
+
+    return {
+        rule: tuple(sorted(frozenset().union(*(min(way, key=rank) for way in ways)))) if all(ways) else ()
+        for rule, ways in needs.items()
+    }
+
+
+def _needs(rule: Rule) -> list[list[frozenset[str]]]:
+    """For each way in which `rule` matches, the sets of which any would do; an empty list where none does."""
     if rule.field == "mac" or rule.matcher == "number":
-        return ()
+        return [[]]
     if rule.matcher == "regex":
-        ways = [required_literals(pattern) for pattern in rule.patterns]
-        return tuple(sorted(frozenset().union(*ways))) if all(ways) else ()
-    found = tuple(fold(text).strip() for text in rule.patterns)
-    return found if all(len(text) >= _SHORTEST for text in found) else ()
+        return [required_literals(pattern) for pattern in rule.patterns]
+    found = [fold(text).strip() for text in rule.patterns]
+    return [[frozenset({text})] if len(text) >= _SHORTEST else [] for text in found]
+
+
+def by_field(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """The rules of each field, in file order."""
+    grouped: dict[str, list[Rule]] = {}
+    for rule in rules:
+        grouped.setdefault(rule.field, []).append(rule)
+    return grouped
 
 
 def automaton_available() -> bool:
@@ -131,52 +175,59 @@ def _finder(literals: list[str], search: Search) -> Finder:
     if search == "automaton" and literals:
         import ahocorasick_rs  # noqa: PLC0415 - an accelerator, not a need
 
-        machine = ahocorasick_rs.AhoCorasick(literals)
-        return lambda text: {found[0] for found in machine.find_matches_as_indexes(text, overlapping=True)}
-    return lambda text: [at for at, literal in enumerate(literals) if literal in text]
+        find = ahocorasick_rs.AhoCorasick(literals).find_matches_as_indexes
+        return lambda text: {found[0] for found in find(text, overlapping=True)}
+    return lambda text: {at for at, literal in enumerate(literals) if literal in text}
+
+
+class _Ready(NamedTuple):
+    """A rule with its test, and what it claims where nothing is captured."""
+
+    rule: Rule
+    test: Test
+    claims: Mapping[str, str]
 
 
 class _FieldRules:
     """The rules of one field, made ready when the field is first met."""
 
-    __slots__ = ("_always", "_finder", "_owners", "_tests", "rules")
+    __slots__ = ("_always", "_finder", "_owners", "_ready", "_rules")
 
     def __init__(self, rules: list[Rule], search: Search, known: Mapping[str, tuple[str, ...]]) -> None:
-        self.rules = rules
-        self._tests: list[Test | None] = [None] * len(rules)
+        self._rules = rules
+        self._ready: list[_Ready | None] = [None] * len(rules)
         self._always: list[int] = []
         literals: dict[str, list[int]] = {}
+        needed = {} if search == "every" else known or literals_of(rules)
         for at, rule in enumerate(rules):
-            needed = () if search == "every" else known.get(rule.id)
-            if needed is None:
-                needed = literals_of(rule)
-            if not needed:
+            wanted = needed.get(rule.id, ())
+            if not wanted:
                 self._always.append(at)
-            for literal in needed:
+            for literal in wanted:
                 literals.setdefault(literal, []).append(at)
         self._owners = list(literals.values())
         self._finder = _finder(list(literals), search)
 
-    def matches(self, text: str) -> Iterable[tuple[Rule, Mapping[str, str]]]:
-        """Every rule that matches with its captures, in file order."""
-        candidates = set(self._always)
-        for found in self._finder(fold(text)):
-            candidates.update(self._owners[found])
-        for at in sorted(candidates):
-            test = self._tests[at]
-            if test is None:
-                test = self._tests[at] = captures(self.rules[at])
-            captured = test(text)
-            if captured is not None:
-                yield self.rules[at], captured
+    def candidates(self, text: str) -> list[_Ready]:
+        """The rules that may match `text`, in file order."""
+        found = self._finder(fold(text))
+        chosen = self._always
+        if found:
+            chosen = sorted({*chosen, *(at for literal in found for at in self._owners[literal])})
+        return [self._ready[at] or self._prepare(at) for at in chosen]
+
+    def _prepare(self, at: int) -> _Ready:
+        rule = self._rules[at]
+        ready = self._ready[at] = _Ready(rule, captures(rule), MappingProxyType(dict(rule.claims)))
+        return ready
 
 
 class Matchers:
     """All rules of a `Knowledge`, grouped by field and ready to try; safe to share.
 
     `search` chooses how candidates are found, with the same answers whichever it is; None
-    takes the automaton where its wheel is installed. `literals` is what `literals_of` gives for
-    each rule id, as far as somebody has worked it out before.
+    takes the automaton where its wheel is installed. `literals` is what `literals_of` gives for the
+    rules of every field, where somebody has worked it out before.
     """
 
     def __init__(
@@ -189,9 +240,7 @@ class Matchers:
         self._literals: Mapping[str, tuple[str, ...]] = literals or {}
         self._search: Search = search or ("automaton" if automaton_available() else "literals")
         self._weights: Mapping[str, float] = {}
-        self._by_field: dict[str, list[Rule]] = {}
-        for rule in knowledge.rules:
-            self._by_field.setdefault(rule.field, []).append(rule)
+        self._by_field = by_field(knowledge.rules)
         self._ready: dict[str, _FieldRules] = {}
         self._match = lru_cache(maxsize=_CACHE)(self._match_text)
 
@@ -217,22 +266,18 @@ class Matchers:
         if ready is None:
             ready = self._ready[field] = _FieldRules(self._by_field[field], self._search, self._literals)
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+        weights = self._weights
         found = []
-        for rule, captured in ready.matches(text):
-            claims = self._claims(rule, captured)
+        for rule, test, fixed in ready.candidates(text):
+            captured = test(text)
+            if captured is None:
+                continue
+            claims = MappingProxyType(self._claims(rule, captured)) if captured else fixed
             if claims:
-                evidence = Evidence(
-                    rule=rule.id,
-                    family=rule.family,
-                    field=field,
-                    text=shown,
-                    claims=MappingProxyType(claims),
-                    weight=rule.weight,
-                    proof=rule.proof,
-                    status=rule.status,
+                weight = weights.get(rule.id, rule.weight) if weights else rule.weight
+                found.append(
+                    Evidence(rule.id, rule.family, field, shown, claims, weight, rule.proof, rule.status)
                 )
-                weight = self._weights.get(rule.id)
-                found.append(evidence if weight is None else replace(evidence, weight=weight))
         return tuple(found)
 
     def _claims(self, rule: Rule, captured: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -218,6 +218,7 @@ class Knowledge:
         return self.brands.get(_key(text), ())
 
 
+@lru_cache(maxsize=4096)
 def _key(text: str) -> str:
     """A name without case, punctuation and the legal form of the company behind it."""
     words = re.sub(r"[\s_.,()-]+", " ", text).strip().casefold().split(" ")

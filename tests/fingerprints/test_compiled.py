@@ -10,7 +10,7 @@ import pytest
 from fingerprints.cache import keep, recall
 from fingerprints.compiled import _state, compiled_matchers
 from fingerprints.judge import Judge
-from fingerprints.matcher import Matchers, literals_of
+from fingerprints.matcher import Matchers, by_field, literals_of
 from fingerprints.model import Fact
 from fingerprints.oui import Registry
 from fingerprints.rules import RuleError, load_knowledge
@@ -41,7 +41,8 @@ def test_every_word_comes_back(recalled: Matchers) -> None:
 
 def test_literals_come_back(recalled: Matchers) -> None:
     """What is looked for first is what would be worked out anew."""
-    assert recalled._literals == {rule.id: literals_of(rule) for rule in SHIPPED.rules}
+    anew = [literals_of(rules) for rules in by_field(SHIPPED.rules).values()]
+    assert recalled._literals == {rule: literals for some in anew for rule, literals in some.items()}
 
 
 def test_examples_give_the_same_evidence(recalled: Matchers) -> None:

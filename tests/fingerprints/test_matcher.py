@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, required_literals
+from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, literals_of, required_literals
 from fingerprints.model import Fact
 from fingerprints.rules import load_knowledge
 from tests.small_knowledge import ACME, small_knowledge
@@ -67,19 +67,39 @@ def test_reweighted_shares_rules_but_not_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "literals"),
     [
-        (r"^App-webs/", {"app-webs/"}),
-        (r"(?i)^HIK(?:VISION)?-Webs", {"-webs"}),
-        (r"(?P<model>DS-[0-9A-Z]+)", {"ds-"}),
-        (r"a|b", set()),
-        (r"^(?:IPC-|NVR\d)x?", {"ipc-", "nvr"}),
-        (r"^(?:IPC-|\d)x", set()),
-        (r"(?:abc){2,4}x?", {"abc"}),
-        (r"[A-Z]+", set()),
+        (r"^App-webs/", [{"app-webs/"}]),
+        (r"(?i)^HIK(?:VISION)?-Webs", [{"hik"}, {"-webs"}]),
+        (r"(?P<model>DS-[0-9A-Z]+)", [{"ds-"}]),
+        (r"a|b", []),
+        (r"^(?:IPC-|NVR\d)x?", [{"ipc-", "nvr"}]),
+        (r"^(?:IPC-|\d)x", []),
+        (r"(?:abc){2,4}x?", [{"abc"}]),
+        (r"(?!abc)(?:de)*fg", [{"fg"}]),
+        (r"[A-Z]+", []),
     ],
 )
-def test_required_literals(pattern: str, literals: set[str]) -> None:
-    """Every match must hold one of them; where that is not certain there are none."""
+def test_required_literals(pattern: str, literals: list[set[str]]) -> None:
+    """Every match must hold one of each set; where none is certain there is no set."""
     assert required_literals(pattern) == literals
+
+
+def test_a_prefix_that_all_rules_share_is_not_what_is_looked_for(tmp_path: Path) -> None:
+    """Of what a rule needs, that is looked for which tells it from the other rules of its field."""
+    rule = """
+[[rule]]
+id = "common.{name}"
+field = "onvif.scope"
+regex = '^onvif://www[.]onvif[.]org/(?:name|hardware)/{name}\\d'
+class = "medium"
+status = "stable"
+claims = {{ device_class = "camera" }}
+source = "test"
+examples = ["onvif://www.onvif.org/name/{name}1"]
+"""
+    rules = "".join(rule.format(name=name) for name in ("first", "second"))
+    knowledge = small_knowledge(tmp_path, acme=ACME, common=rules)
+    chosen = literals_of([rule for rule in knowledge.rules if rule.path == "common.toml"])
+    assert chosen == {"common.first": ("/first",), "common.second": ("/second",)}
 
 
 @pytest.mark.skipif(not automaton_available(), reason="missing tool: ahocorasick-rs")
