@@ -114,9 +114,10 @@ class Reading:
         self._open: Recent[tuple[str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
         self._repeats: Recent[tuple[object, ...], int] = Recent(_MAX_REPEATS)
 
-    def frame(self, frame: Frame) -> Iterator[Message]:
+    def frame(self, frame: Frame) -> list[Message]:
         """What one frame says, and what it ends."""
         self._count(frame)
+        said: list[Message] = []
         try:
             found = layers.decode(frame.data, frame.link_type)
             if isinstance(found, Fragment):
@@ -125,13 +126,19 @@ class Reading:
         except (IndexError, ValueError, struct.error):
             # A header that is cut where nothing told us that it would be.
             self._name(self.stats.unread, "frames cut inside a header")
-            return
+            return said
         if isinstance(found, Packet):
-            yield from self._packet(found, frame)
+            if found.tunnel:
+                self._name(self.stats.tunnels, found.tunnel)
+            if found.protocol == _TCP:
+                self._segment(found, frame, said)
+            else:
+                self._datagram(found, frame, said)
         elif isinstance(found, NonIp):
-            yield from self._link(found, frame)
+            self._link(found, frame, said)
         elif isinstance(found, Unread):
             self._name(self.stats.unread, found.name)
+        return said
 
     def sightings(self) -> Iterator[Message]:
         """A sighting of every host that was seen again since it was last told of."""
@@ -142,7 +149,9 @@ class Reading:
     def close(self) -> Iterator[Message]:
         """What was not finished when the capture ended, and when each host was last seen."""
         for turn in self.streams.close():
-            yield from self._turn(turn)
+            said: list[Message] = []
+            self._turn(turn, said)
+            yield from said
         yield from self.sightings()
         self.settle()
 
@@ -168,7 +177,7 @@ class Reading:
         """Count by name; the names are the capture's, so there is an end to them."""
         counter[name if name in counter or len(counter) < _MAX_NAMES else _OTHER] += 1
 
-    def _link(self, found: NonIp, frame: Frame) -> Iterator[Message]:
+    def _link(self, found: NonIp, frame: Frame, said: list[Message]) -> None:
         probe = self._links.get(found.kind)
         if probe is None:
             self._name(self.stats.unread, found.name)
@@ -176,29 +185,27 @@ class Reading:
         payload = found.payload[:_LONGEST_LINK]
         speaker = Speaker(mac=found.mac, vlan=found.vlan)
         if self._is_repeat((speaker, payload)):
-            yield from self._sighting(None, found.mac, found.vlan, "ethernet", frame.at)
+            self._sighting(None, found.mac, found.vlan, "ethernet", frame.at, said)
             return
-        yield Message(
-            "ethernet",
-            payload,
-            speaker,
-            Speaker(),
-            protocol=probe.name,
-            at=frame.at,
-            via=self.name,
-            frame=frame.number or None,
+        said.append(
+            Message(
+                "ethernet",
+                payload,
+                speaker,
+                Speaker(),
+                protocol=probe.name,
+                at=frame.at,
+                via=self.name,
+                frame=frame.number or None,
+            )
         )
 
-    def _packet(self, packet: Packet, frame: Frame) -> Iterator[Message]:
-        if packet.tunnel:
-            self._name(self.stats.tunnels, packet.tunnel)
-        if packet.protocol == _TCP:
-            yield from self._segment(packet, frame)
-            return
+    def _datagram(self, packet: Packet, frame: Frame, said: list[Message]) -> None:
+        """A UDP datagram or an ICMPv6 message."""
         if packet.protocol == _ICMP6:
             near = self._icmp6
         elif self.wanted.udp(packet.source_port, packet.target_port, packet.payload):
-            yield from self._sighting(packet.source, packet.mac, packet.vlan, "udp", frame.at)
+            self._sighting(packet.source, packet.mac, packet.vlan, "udp", frame.at, said)
             near = [
                 *self._by_port.get(packet.target_port, ()),
                 *self._by_port.get(packet.source_port, ()),
@@ -210,25 +217,31 @@ class Reading:
         if near and not self._is_repeat(repeat):
             for probe in near:
                 if probe.mine(packet.payload):
-                    yield self._message(packet, packet.payload, probe.name, frame.at, frame.number)
+                    said.append(self._message(packet, packet.payload, probe.name, frame.at, frame.number))
                     return
 
-    def _segment(self, packet: Packet, frame: Frame) -> Iterator[Message]:
+    def _segment(self, packet: Packet, frame: Frame, said: list[Message]) -> None:
         if not packet.payload and not packet.flags & 0x07:
             return
         if packet.flags & 0x07 or self.wanted.begins(packet.payload):
-            yield from self._sighting(packet.source, packet.mac, packet.vlan, "tcp", frame.at)
+            self._sighting(packet.source, packet.mac, packet.vlan, "tcp", frame.at, said)
         if packet.flags & _SYN_ACK == _SYN_ACK:
             port = (packet.source, packet.source_port, packet.vlan)
             if self._open.get(port) is None:
                 self._open.put(port, self.stats.frames)
-                yield self._message(packet, b"", OPEN_PORT, frame.at, frame.number)
+                said.append(self._message(packet, b"", OPEN_PORT, frame.at, frame.number))
         for turn in self.streams.add(packet, frame.at, frame.number):
-            yield from self._turn(turn)
+            self._turn(turn, said)
 
     def _sighting(
-        self, ip: str | None, mac: str | None, vlan: tuple[int, ...], transport: Transport, at: float | None
-    ) -> Iterator[Message]:
+        self,
+        ip: str | None,
+        mac: str | None,
+        vlan: tuple[int, ...],
+        transport: Transport,
+        at: float | None,
+        said: list[Message],
+    ) -> None:
         key = (mac, ip, vlan)
         host = self._hosts.get(key)
         if host is not None:
@@ -238,10 +251,10 @@ class Reading:
         told = Message(
             transport, b"", Speaker(ip, mac, None, vlan), Speaker(), protocol=SIGHTING, at=at, via=self.name
         )
-        yield told
+        said.append(told)
         gone = self._hosts.put(key, _Host(told))
         if gone is not None and gone[1].last != gone[1].told.at:
-            yield self._last_seen(gone[1])
+            said.append(self._last_seen(gone[1]))
 
     @staticmethod
     def _last_seen(host: _Host) -> Message:
@@ -262,11 +275,19 @@ class Reading:
         self.stats.repeats += 1
         return True
 
-    def _turn(self, turn: Turn) -> Iterator[Message]:
+    def _turn(self, turn: Turn, said: list[Message]) -> None:
         for probe in self._tcp:
             if probe.mine(turn.payload):
-                yield self._message(
-                    turn.packet, turn.payload, probe.name, turn.at, turn.number, asked=turn.asked, whole=False
+                said.append(
+                    self._message(
+                        turn.packet,
+                        turn.payload,
+                        probe.name,
+                        turn.at,
+                        turn.number,
+                        asked=turn.asked,
+                        whole=False,
+                    )
                 )
                 return
 

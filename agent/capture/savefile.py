@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 __all__ = ["MAX_FRAME", "Frame", "SaveFileError", "read_frames"]
 
@@ -41,8 +41,7 @@ class SaveFileError(Exception):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One captured frame.
 
     `at` is in seconds since 1970, None where the file does not say; `length` is that on the

@@ -127,13 +127,13 @@ class _Flow:
         self.turns = 0
         self.weight = 0
 
-    def finish(self) -> Iterator[Turn]:
+    def finish(self, done: list[Turn]) -> None:
         """End the turn that is being spoken."""
         if self.first is None:
             return
         packet, at, number = self.first
         payload = bytes(self.turn)
-        yield Turn(packet, payload, self.last, at, number)
+        done.append(Turn(packet, payload, self.last, at, number))
         self.last = payload
         self.turn = bytearray()
         self.began = 0
@@ -157,6 +157,7 @@ class Streams:
         self._starts = starts
         self._flows: OrderedDict[_Key, _Flow] = OrderedDict()
         self._total = 0
+        self._done: list[Turn] = []
         self._hungry: OrderedDict[tuple[_Key, int], int] = OrderedDict()
         self.changes = 0
         """Grows whenever the hungry directions change."""
@@ -168,7 +169,7 @@ class Streams:
         """Both ports of each direction of which more is wanted: the sender's in the upper 16 bits."""
         return tuple(self._hungry.values())
 
-    def add(self, packet: Packet, at: float | None, number: int) -> Iterator[Turn]:
+    def add(self, packet: Packet, at: float | None, number: int) -> list[Turn]:
         """Take a segment; the turns that it ends."""
         here = (packet.source, packet.source_port)
         there = (packet.target, packet.target_port)
@@ -178,69 +179,81 @@ class Streams:
         flow = self._flows.get(key)
         opening = packet.flags & (_SYN | _ACK)
         if flow is not None and opening == _SYN and flow.turns:
-            yield from self._close(key)
+            self._close(key)
             flow = None
         if flow is None:
             if opening != _SYN | _ACK and not self._starts(packet.payload):
-                return
+                return []
             flow = self._flows[key] = _Flow()
-        self._flows.move_to_end(key)
         if opening == _SYN | _ACK:
             self._open(key, flow, side, packet)
         elif packet.payload and flow.turns < MAX_TURNS:
-            yield from self._segment(key, flow, side, (packet, at, number))
+            self._segment(key, flow, side, (packet, at, number))
         if packet.flags & (_FIN | _RST):
-            yield from self._ended(key, flow, side, reset=bool(packet.flags & _RST))
-        self._total += flow.weigh() if key in self._flows else 0
+            self._ended(key, flow, side, reset=bool(packet.flags & _RST))
+        if key in self._flows:
+            self._total += flow.weigh()
         while len(self._flows) > MAX_FLOWS or self._total > _MAX_TOTAL:
             self.evicted += 1
-            yield from self._close(next(iter(self._flows)))
+            self._close(next(iter(self._flows)))
+        return self._take_done()
 
     def close(self) -> Iterator[Turn]:
         """The turns that were not finished when the capture ended."""
-        for key in list(self._flows):
-            yield from self._close(key)
+        while self._flows:
+            self._close(next(iter(self._flows)))
+            yield from self._take_done()
+
+    def _take_done(self) -> list[Turn]:
+        done = self._done
+        if done:
+            self._done = []
+        return done
 
     def _open(self, key: _Key, flow: _Flow, side: int, packet: Packet) -> None:
         """A connection that is accepted: the first bytes of both sides are wanted, whatever they are."""
+        self._flows.move_to_end(key)
         for number, first in ((side, packet.sequence + 1), (1 - side, packet.acknowledged)):
             if flow.sides[number].next is None:
                 flow.sides[number].next = first % _SPACE
                 self._want(key, flow, number, FIRST)
 
-    def _segment(self, key: _Key, flow: _Flow, number: int, heard: _Heard) -> Iterator[Turn]:
+    def _segment(self, key: _Key, flow: _Flow, number: int, heard: _Heard) -> None:
         packet = heard[0]
         side, data = flow.sides[number], packet.payload
-        place = side.place(packet.sequence)
         starts = self._starts(data)
+        if not starts and not side.want:
+            return
+        place = side.place(packet.sequence)
         if side.want and side.taken - len(data) < place <= side.taken + _WINDOW:
-            yield from self._acknowledged(key, flow, number, packet)
+            self._acknowledged(key, flow, number, packet)
             self._want(key, flow, number, side.want)
         elif starts and place + len(data) > side.taken:
-            yield from self._acknowledged(key, flow, number, packet)
+            self._acknowledged(key, flow, number, packet)
             if place > side.taken:
                 # What stands before it was not wanted.
                 if flow.first is not None and flow.speaker == number:
-                    yield from flow.finish()
+                    flow.finish(self._done)
                 side.skip_to(place)
         else:
             return
+        self._flows.move_to_end(key)
         for piece, whence in side.take(place, data, heard):
-            yield from self._said(key, flow, number, piece, whence)
+            self._said(key, flow, number, piece, whence)
         if packet.missing and place + len(data) == side.taken:
             # The capture has no more of this message, so its rest can not be read.
             side.skip_to(side.taken + packet.missing)
             self._want(key, flow, number, 0)
         if len(side.waiting) >= _MAX_WAITING:
-            yield from self._give_up(key, flow, number, None)
+            self._give_up(key, flow, number, None)
 
-    def _acknowledged(self, key: _Key, flow: _Flow, number: int, packet: Packet) -> Iterator[Turn]:
+    def _acknowledged(self, key: _Key, flow: _Flow, number: int, packet: Packet) -> None:
         """Holes of the other side that this one says it has: the capture will not fill them."""
         other = flow.sides[1 - number]
         if other.waiting and packet.flags & _ACK:
-            yield from self._give_up(key, flow, 1 - number, other.place(packet.acknowledged))
+            self._give_up(key, flow, 1 - number, other.place(packet.acknowledged))
 
-    def _give_up(self, key: _Key, flow: _Flow, number: int, place: int | None) -> Iterator[Turn]:
+    def _give_up(self, key: _Key, flow: _Flow, number: int, place: int | None) -> None:
         """Read on behind holes: only what begins like a protocol makes sense there."""
         side = flow.sides[number]
         for start, data, heard in side.behind_holes(place):
@@ -248,19 +261,19 @@ class Streams:
                 continue
             if start == side.taken or self._starts(data):
                 if start > side.taken and flow.first is not None and flow.speaker == number:
-                    yield from flow.finish()
+                    flow.finish(self._done)
                 side.skip_to(start + len(data))
-                yield from self._said(key, flow, number, data, heard)
+                self._said(key, flow, number, data, heard)
             else:
                 self._want(key, flow, number, 0)
 
-    def _said(self, key: _Key, flow: _Flow, number: int, data: bytes, heard: _Heard) -> Iterator[Turn]:
+    def _said(self, key: _Key, flow: _Flow, number: int, data: bytes, heard: _Heard) -> None:
         """Add to the turn, or begin one; then say how much more is wanted of either side."""
         starts = self._starts(data)
         if flow.first is not None and (
             flow.speaker != number or (starts and not self._starts(bytes(flow.turn[:8])))
         ):
-            yield from flow.finish()
+            flow.finish(self._done)
         side = flow.sides[number]
         if flow.first is None:
             flow.first, flow.speaker = heard, number
@@ -299,19 +312,19 @@ class Streams:
             self._flows[other].sides[which].want = 0
             self.starved += 1
 
-    def _ended(self, key: _Key, flow: _Flow, number: int, *, reset: bool) -> Iterator[Turn]:
+    def _ended(self, key: _Key, flow: _Flow, number: int, *, reset: bool) -> None:
         if reset:
-            yield from self._close(key)
+            self._close(key)
         elif not flow.sides[number].waiting and flow.speaker == number:
-            yield from flow.finish()
+            flow.finish(self._done)
             self._want(key, flow, number, 0)
 
-    def _close(self, key: _Key) -> Iterator[Turn]:
+    def _close(self, key: _Key) -> None:
         flow = self._flows[key]
         for number in (flow.speaker, 1 - flow.speaker):
             if flow.turns < MAX_TURNS:
-                yield from self._give_up(key, flow, number, None)
-        yield from flow.finish()
+                self._give_up(key, flow, number, None)
+        flow.finish(self._done)
         for number in (0, 1):
             self._want(key, flow, number, 0)
         del self._flows[key]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +34,7 @@ def with_acknowledgements(packets: list[Packet]) -> Iterator[Packet]:
     ends: dict[str, int] = {}
     for packet in packets:
         known = ends.get(packet.target)
-        yield packet if known is None else replace(packet, acknowledged=known)
+        yield packet if known is None else packet._replace(acknowledged=known)
         length = len(packet.payload) + bool(packet.flags & (SYN | FIN))
         ends[packet.source] = (packet.sequence + length) % (1 << 32)
 
