@@ -37,7 +37,7 @@ _SHOWN: Final = 300
 _GENERIC: Final = frozenset({"", "-", "none", "null", "unknown", "n/a", "na", "0", "default"})
 _SHORTEST: Final = 2
 _MOST_WAYS: Final = 64
-_TELLING: Final = 4
+_TELLING: Final = 3
 """Letters from which on a literal is rather there by intent than by chance."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -59,7 +59,7 @@ def captures(rule: Rule) -> Test:
         return _search([re.compile(text) for text in rule.patterns])
     wanted = rule.patterns if rule.case else tuple(text.casefold() for text in rule.patterns)
     if rule.field == "mac":
-        wanted = tuple(text.lower().replace("-", ":") for text in rule.patterns)
+        wanted = _macs(rule)
     cased: Callable[[str], str] = (lambda text: text) if rule.case else str.casefold
     if rule.matcher in {"exact", "number"}:
         return lambda text: _NOTHING if cased(text).strip() in wanted else None
@@ -124,33 +124,43 @@ def literals_of(rules: Sequence[Rule]) -> dict[str, tuple[str, ...]]:
     """For each id of these rules of one field: folded literals of which one is in any text it matches.
 
     Empty where none is certain: such a rule is tried always. Where several would do, those are taken
-    that the fewest other rules hold: what all rules of a field begin with picks none of them out.
+    that the fewest examples of the field hold: what all its texts begin with picks no rule out.
     """
-    needs = {rule.id: _needs(rule) for rule in rules}
-    held = ["\0".join({text for ways in needs[rule.id] for way in ways for text in way}) for rule in rules]
+    said = [
+        fold(text)
+        for rule in rules
+        for text in (*(example.text for example in rule.examples), *rule.negatives)
+    ]
 
     @cache
-    def holders(literal: str) -> int:
-        return sum(literal in texts for texts in held)
+    def held(literal: str) -> int:
+        by_chance = len(said) // 8 if len(literal) < _TELLING else 0
+        return by_chance + sum(literal in text for text in said)
 
-    def rank(need: frozenset[str]) -> tuple[bool, int, int, list[str]]:
-        shortest = min(map(len, need))
-        return shortest < _TELLING, sum(map(holders, need)), -shortest, sorted(need)
+    def rank(need: frozenset[str]) -> tuple[int, int, list[str]]:
+        return sum(map(held, need)), -min(map(len, need)), sorted(need)
 
-    return {
-        rule: tuple(sorted(frozenset().union(*(min(way, key=rank) for way in ways)))) if all(ways) else ()
-        for rule, ways in needs.items()
-    }
+    literals = {}
+    for rule in rules:
+        ways = _needs(rule)
+        chosen = (min(way, key=rank) for way in ways)
+        literals[rule.id] = tuple(sorted(frozenset().union(*chosen))) if all(ways) else ()
+    return literals
 
 
 def _needs(rule: Rule) -> list[list[frozenset[str]]]:
     """For each way in which `rule` matches, the sets of which any would do; an empty list where none does."""
-    if rule.field == "mac" or rule.matcher == "number":
+    if rule.matcher == "number":
         return [[]]
     if rule.matcher == "regex":
         return [required_literals(pattern) for pattern in rule.patterns]
-    found = [fold(text).strip() for text in rule.patterns]
+    texts = _macs(rule) if rule.field == "mac" else rule.patterns
+    found = [fold(text).strip() for text in texts]
     return [[frozenset({text})] if len(text) >= _SHORTEST else [] for text in found]
+
+
+def _macs(rule: Rule) -> tuple[str, ...]:
+    return tuple(text.lower().replace("-", ":") for text in rule.patterns)
 
 
 def by_field(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
