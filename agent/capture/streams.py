@@ -183,7 +183,7 @@ class Streams:
             flow = None
         if flow is None:
             if opening != _SYN | _ACK and not self._starts(packet.payload):
-                return []
+                return self._take_done()
             flow = self._flows[key] = _Flow()
         if opening == _SYN | _ACK:
             self._open(key, flow, side, packet)
