@@ -26,6 +26,7 @@ _HELP: Final = "Find the IP cameras, recorders and doorbells on a network, and s
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "scan": "Ask the hosts of a network what they are.",
+        "listen": "Listen to what a network says by itself: nothing is sent.",
         "replay": "Read recorded captures: the same verdicts as live, offline.",
         "identify": "Say who made each recorded device: one line out for each line in, in order.",
         "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
@@ -131,10 +132,11 @@ def _mistakes() -> tuple[type[Exception], ...]:
     """What users can mend: wrong rules, registry, report, pack, targets or settings."""
     # They live in rooms that a command which went well may never have entered.
     from agent.config import ConfigError  # noqa: PLC0415
+    from agent.journal import JournalError  # noqa: PLC0415
     from agent.scope import ScopeError  # noqa: PLC0415
     from fingerprints.codec import CodecError  # noqa: PLC0415
     from fingerprints.oui import RegistryError  # noqa: PLC0415
     from fingerprints.pack import PackError  # noqa: PLC0415
     from fingerprints.rules import RuleError  # noqa: PLC0415
 
-    return (CodecError, ConfigError, PackError, RegistryError, RuleError, ScopeError)
+    return (CodecError, ConfigError, JournalError, PackError, RegistryError, RuleError, ScopeError)

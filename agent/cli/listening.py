@@ -1,0 +1,151 @@
+"""Listens on interfaces into a census, with snapshots, until it is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from agent.capture.evidence import Evidence
+from agent.capture.live import Live
+from agent.census import Tally
+from agent.probes import ALL
+
+__all__ = ["Ear", "Orders", "listen_on"]
+
+_WAIT_MILLISECONDS: Final = 200
+_HEED_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Orders:
+    """What signals ask for: to end, to write a snapshot, to open files anew."""
+
+    end: bool = False
+    snapshot: bool = False
+    reopen: bool = False
+
+    @contextlib.contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM, SIGUSR1 and SIGHUP as orders while the block runs."""
+        names = {"end": ("SIGINT", "SIGTERM"), "snapshot": ("SIGUSR1",), "reopen": ("SIGHUP",)}
+        before = {}
+        for order, signals in names.items():
+            for name in signals:
+                # Not every system has them all.
+                number = getattr(signal, name, None)
+                if number is not None:
+                    before[number] = signal.signal(number, lambda *_, order=order: setattr(self, order, True))
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Ear:
+    """What is listened on, into which census; `evidence` is None where no frames are kept."""
+
+    tally: Tally
+    lives: list[Live] = field(default_factory=list)
+    evidence: Evidence | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, names: Sequence[str], tally: Tally, path: Path | None) -> Iterator[Ear]:
+        """Listen on these interfaces; evidence goes to `path`. Raises LiveError or OSError."""
+        ear = cls(tally)
+        try:
+            for name in names:
+                ear.lives.append(Live(name, ALL, tally.note))
+            if path is not None:
+                ear.evidence = Evidence(lambda: _created(path))
+            yield ear
+        finally:
+            ear.close()
+
+    def coverage(self) -> dict[str, Any]:
+        """The part of a report's coverage that tells of listening."""
+        told = [live.to_json() for live in self.lives]
+        return {
+            "incomplete": any(live.dropped or live.lost for live in self.lives),
+            "captures": told,
+            **({} if self.evidence is None else {"evidence_frames": self.evidence.written}),
+        }
+
+    def hear(self) -> bool:
+        """Take what waits on every interface; whether there was anything."""
+        heard = False
+        for live in self.lives:
+            for frame, messages in live.take():
+                heard = True
+                news = [message for message in messages if self.tally.feed(message)]
+                if self.evidence is not None:
+                    self.evidence.offer(frame, live.name, news)
+        return heard
+
+    def settle(self) -> None:
+        """Tell the census when each host was last seen, as for a report; have evidence on disk."""
+        for live in self.lives:
+            for message in live.reading.sightings():
+                self.tally.feed(message)
+        if self.evidence is not None:
+            self.evidence.flush()
+
+    def close(self) -> None:
+        """Stop listening; what was not finished goes to the census."""
+        for live in self.lives:
+            news = [message for message in live.close() if self.tally.feed(message)]
+            if self.evidence is not None:
+                self.evidence.finish(live.name, news)
+        if self.evidence is not None:
+            self.evidence.close()
+
+
+def listen_on(
+    ear: Ear, orders: Orders, seconds: float | None, every: float | None, snapshot: Callable[[], None]
+) -> str:
+    """Listen until ordered to end or `seconds` are over; how it ended.
+
+    `snapshot` is called `every` so many seconds, and when it is ordered.
+    """
+    now = time.monotonic()
+    end = None if seconds is None else now + seconds
+    due = None if every is None else now + every
+    heeded = now
+    while not orders.end and (end is None or now < end):
+        if not ear.hear():
+            _wait(ear.lives)
+        now = time.monotonic()
+        if now >= heeded + _HEED_SECONDS:
+            heeded = now
+            for live in ear.lives:
+                live.heed()
+        if orders.reopen:
+            orders.reopen = False
+            if ear.evidence is not None:
+                ear.evidence.reopen()
+        if orders.snapshot or (due is not None and now >= due):
+            orders.snapshot = False
+            due = None if every is None else now + every
+            ear.settle()
+            snapshot()
+    return "interrupted" if orders.end else "time limit"
+
+
+def _wait(lives: Sequence[Live]) -> None:
+    waiting = select.poll()
+    for live in lives:
+        if live.fileno() >= 0:
+            waiting.register(live.fileno(), select.POLLIN)
+    waiting.poll(_WAIT_MILLISECONDS)
+
+
+def _created(path: Path) -> BinaryIO:
+    return path.open("wb")
