@@ -7,6 +7,7 @@ naming file, line and rule. The format is described in ``docs/knowledge-format.m
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -267,7 +268,12 @@ def load_knowledge(folder: Path | None = None, *, fitted: bool = True) -> Knowle
 
 def _rule_files(folder: Path) -> list[Path]:
     shared = [folder / "common.toml", folder / "neighbours.toml"]
-    return [path for path in shared if path.exists()] + sorted((folder / "manufacturers").glob("*.toml"))
+    makers = folder / "manufacturers"
+    # os.listdir: a hundred names are put in order faster than a hundred paths, and every command waits for it.
+    names = os.listdir(makers) if makers.is_dir() else []  # noqa: PTH208
+    return [path for path in shared if path.exists()] + [
+        makers / name for name in sorted(names) if name.endswith(".toml")
+    ]
 
 
 def knowledge_files(folder: Path) -> list[Path]:

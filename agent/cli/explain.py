@@ -18,11 +18,11 @@ from agent.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from agent.cli.places import installed_or_shipped
+from agent.cli.places import installed_or_shipped, kept
 from agent.cli.wiring import opened, say
 from fingerprints.codec import device_to_json, dumps
+from fingerprints.compiled import compiled_matchers
 from fingerprints.explain import explain_device
-from fingerprints.rules import load_knowledge
 
 __all__ = ["explain"]
 
@@ -48,7 +48,7 @@ def explain(
 ) -> None:
     """Say why: the evidence rule by rule, and what would change the verdict."""
     found = devices_called(source, device, policy, oui)
-    knowledge = load_knowledge(installed_or_shipped())
+    knowledge = compiled_matchers(installed_or_shipped(), kept()).knowledge
     if verbose:
         say(f"{len(found)} of {source} called {device}", quiet=quiet)
     with opened(output) as out:
