@@ -15,7 +15,9 @@ from typing import Any, Final, cast
 
 from fingerprints.model import (
     DEVICE_CLASSES,
+    CloudContact,
     Conflict,
+    Contact,
     Device,
     DeviceClass,
     Evidence,
@@ -171,8 +173,35 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "devices": [device_to_json(device) for device in report.devices],
         "coverage": dict(report.coverage),
+        "contacts": [_contact_to_json(row) for row in report.contacts],
+        "phone_home": [_cloud_contact_to_json(row) for row in report.phone_home],
         "problems": [problem_to_json(problem) for problem in report.problems],
         "run": dict(report.run),
+    }
+
+
+def _contact_to_json(row: Contact) -> dict[str, Any]:
+    """Who asked whom: ``records`` says that it was for video."""
+    return {
+        "from": row.asker,
+        "to": row.asked,
+        "protocols": list(row.protocols),
+        "records": row.records,
+        "first_seen": _time(row.first_seen),
+        "last_seen": _time(row.last_seen),
+    }
+
+
+def _cloud_contact_to_json(row: CloudContact) -> dict[str, Any]:
+    return {
+        "device": row.device,
+        "maker": row.maker,
+        "name": row.name,
+        "addresses": list(row.addresses),
+        "fields": list(row.fields),
+        "count": row.count,
+        "first_seen": _time(row.first_seen),
+        "last_seen": _time(row.last_seen),
     }
 
 
@@ -190,7 +219,9 @@ def report_from_json(document: object) -> Report:
     if not isinstance(coverage, Mapping) or not isinstance(run, Mapping):
         raise CodecError("coverage and run are JSON objects")
     problems = tuple(_problem(row, "problems") for row in _list(document, "problems", "report"))
-    return Report(tuple(devices), coverage, problems, run)
+    contacts = tuple(_contact(row, "contacts") for row in _list(document, "contacts", "report"))
+    calls = tuple(_cloud_contact(row, "phone_home") for row in _list(document, "phone_home", "report"))
+    return Report(tuple(devices), coverage, problems, run, contacts, calls)
 
 
 def device_from_json(row: object, where: str = "device") -> Device:
@@ -285,6 +316,33 @@ def _problem(row: object, where: str) -> Problem:
         raise CodecError(f"{where}: a problem is not a JSON object")
     return Problem(
         _text(row, "where", where) or "", _text(row, "what", where) or "", _text(row, "kind", where) or ""
+    )
+
+
+def _contact(row: object, where: str) -> Contact:
+    if not isinstance(row, Mapping):
+        raise CodecError(f"{where} holds something else than a contact")
+    return Contact(
+        _text(row, "from", where) or "",
+        _text(row, "to", where) or "",
+        _texts(row, "protocols", where),
+        _at(row.get("first_seen")),
+        _at(row.get("last_seen")),
+    )
+
+
+def _cloud_contact(row: object, where: str) -> CloudContact:
+    if not isinstance(row, Mapping):
+        raise CodecError(f"{where} holds something else than calls for a cloud")
+    return CloudContact(
+        _text(row, "device", where) or "",
+        _text(row, "maker", where) or "",
+        _text(row, "name", where) or "",
+        _texts(row, "addresses", where),
+        _texts(row, "fields", where),
+        _number(row, "count", where) or 0,
+        _at(row.get("first_seen")),
+        _at(row.get("last_seen")),
     )
 
 

@@ -21,7 +21,9 @@ __all__ = [
     "DEVICE_CLASSES",
     "MAX_TEXT",
     "Claim",
+    "CloudContact",
     "Conflict",
+    "Contact",
     "Device",
     "DeviceClass",
     "Evidence",
@@ -234,6 +236,43 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """One device that asked another, by their ids, with the protocols in which it did.
+
+    ``tcp`` stands for connections of which nothing could be read.
+    """
+
+    asker: str
+    asked: str
+    protocols: tuple[str, ...]
+    first_seen: float | None = None
+    last_seen: float | None = None
+
+    @property
+    def records(self) -> bool:
+        """Whether it fetched video: the asker is a recorder of the other, or a viewer."""
+        return "rtsp" in self.protocols
+
+
+@dataclass(frozen=True, slots=True)
+class CloudContact:
+    """One device's calls for one name of a maker's cloud.
+
+    `addresses` are those it reached under that name, `fields` the fields in which it named it,
+    `count` how many messages did.
+    """
+
+    device: str
+    maker: str
+    name: str
+    addresses: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    count: int = 1
+    first_seen: float | None = None
+    last_seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything one run learned, and what it could not learn.
 
@@ -245,6 +284,8 @@ class Report:
     coverage: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     problems: tuple[Problem, ...] = ()
     run: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    contacts: tuple[Contact, ...] = ()
+    phone_home: tuple[CloudContact, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -1,0 +1,266 @@
+"""Says what was seen and what was not, each blind spot with the step that would close it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from agent.census.addresses import host_address
+from agent.census.counts import Counts
+from agent.census.devices import CLAIMED_ADDRESS
+from agent.census.talk import Scanner
+from fingerprints.model import Contact, Device
+
+__all__ = ["Seen", "coverage_of"]
+
+_LISTED: Final = 64
+_SHOWN: Final = 120
+_FACTS: Final = 6
+_IPV4_BITS: Final = 24
+_IPV6_BITS: Final = 64
+_FACTORY: Final[Mapping[str, str]] = {"192.168.1.64": "Hikvision", "192.168.1.108": "Dahua"}
+"""Addresses that devices have before anybody set them up (makers' quick-start guides)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the census knows when it reports; `wanted` is the scope, where there was one."""
+
+    devices: tuple[Device, ...]
+    contacts: tuple[Contact, ...]
+    scanners: tuple[Scanner, ...]
+    remote: int
+    counts: Counts
+    forgotten: int
+    wanted: Callable[[str], bool] | None
+
+
+def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The coverage section: what the command itself knows (`given`), with the census's part."""
+    devices = seen.devices
+    status = Counter(device.finding.status for device in devices)
+    unidentified = [device for device in devices if device.finding.status == "unidentified"]
+    recorders = [_recorder(device, seen) for device in devices if device.verdict.device_class == "recorder"]
+    outside = list(_outside(seen))
+    found: dict[str, Any] = {
+        "incomplete": False,
+        **given,
+        "hosts": len(devices),
+        "identified": sum(device.verdict.level != "unknown" for device in devices),
+        "unidentified": status["unidentified"],
+        "flagged": status["flagged"],
+        "suspected": status["suspected"],
+        "without_mac": sum(not device.macs for device in devices),
+        "remote_addresses_left_out": seen.remote,
+        "messages_read": dict(sorted(seen.counts.messages.items())),
+        "messages_malformed": dict(sorted(seen.counts.malformed.items())),
+        "messages_without_time": seen.counts.times,
+        "hosts_forgotten": seen.forgotten,
+        "subnets": _subnets(devices, given),
+        "unidentified_hosts": [_told(device) for device in unidentified[:_LISTED]],
+        "recorders": recorders[:_LISTED],
+        "scanners": [_scanner(row) for row in seen.scanners[:_LISTED]],
+        "out_of_scope": outside[:_LISTED],
+    }
+    found["blind_spots"] = [
+        {"kind": kind, "count": count, "what": what, "step": step}
+        for kind, count, what, step in _blind_spots(found, recorders, outside, seen)
+        if count
+    ]
+    return found
+
+
+def _subnets(devices: Sequence[Device], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per subnet: hosts, how many are known, which protocols they answered; asked and timed out if told."""
+    rows: dict[str, dict[str, Any]] = {}
+    for device in devices:
+        for subnet in dict.fromkeys(map(_subnet, device.addresses)):
+            row = rows.setdefault(
+                subnet, {"hosts": 0, "identified": 0, "without_mac": 0, "vlans": set(), "answered": Counter()}
+            )
+            row["hosts"] += 1
+            row["identified"] += device.verdict.level != "unknown"
+            row["without_mac"] += not device.macs
+            row["vlans"].update(device.vlans)
+            row["answered"].update({item.protocol for item in device.observations if item.protocol})
+    asked = given.get("asked_by_subnet")
+    told = asked if isinstance(asked, Mapping) else {}
+    return [
+        {
+            "subnet": subnet,
+            **{key: row[key] for key in ("hosts", "identified", "without_mac")},
+            "vlans": sorted(row["vlans"]),
+            "answered": dict(sorted(row["answered"].items())),
+            **(dict(told[subnet]) if isinstance(told.get(subnet), Mapping) else {}),
+        }
+        for subnet, row in sorted(rows.items(), key=lambda item: (-item[1]["hosts"], item[0]))[:_LISTED]
+    ]
+
+
+def _subnet(ip: str) -> str:
+    bits = _IPV4_BITS if ip_address(ip).version == 4 else _IPV6_BITS
+    return str(ip_network(f"{ip}/{bits}", strict=False))
+
+
+def _told(device: Device) -> dict[str, Any]:
+    """A host that nobody could name, with the beginning of what it did say."""
+    said = [row.fact for row in device.observations if row.fact.field not in {"mac", "tcp.port"}]
+    return {
+        "id": device.id,
+        "addresses": list(device.addresses),
+        "ports": list(device.ports[:_LISTED]),
+        "said": [f"{fact.field}: {fact.text[:_SHOWN]}" for fact in said[:_FACTS]],
+    }
+
+
+def _recorder(device: Device, seen: Seen) -> dict[str, Any]:
+    """A recorder's channels beside the cameras that it was seen to ask and that were identified."""
+    known = {
+        row.id
+        for row in seen.devices
+        if row.verdict.device_class in {"camera", "doorbell", "encoder"} and row.verdict.manufacturer
+    }
+    asked = {row.asked for row in seen.contacts if row.asker == device.id}
+    return {
+        "id": device.id,
+        "manufacturer": device.verdict.manufacturer,
+        "channels": device.verdict.channels,
+        "cameras": len(asked & known),
+    }
+
+
+def _scanner(row: Scanner) -> dict[str, Any]:
+    return {
+        "address": row.party[1],
+        "hosts": row.hosts,
+        "ports": row.ports,
+        "searches": list(row.searches),
+        "agents": list(row.agents),
+    }
+
+
+def _outside(seen: Seen) -> Iterator[dict[str, Any]]:
+    """Devices that answered from outside the scope, or that state an address outside it."""
+    if seen.wanted is None:
+        return
+    for device in seen.devices:
+        strange = [ip for ip in device.addresses if not seen.wanted(ip)]
+        if device.addresses and len(strange) == len(device.addresses):
+            for ip in strange:
+                yield _stranger(device, ip, "answered from it")
+        for row in device.observations:
+            stated = host_address(row.fact.text) if row.fact.field in CLAIMED_ADDRESS else None
+            if stated is not None and stated not in device.addresses and not seen.wanted(stated):
+                yield _stranger(device, stated, f"states it in {row.fact.field}")
+
+
+def _stranger(device: Device, ip: str, how: str) -> dict[str, Any]:
+    return {"address": ip, "device": device.id, "how": how, "factory_address_of": _FACTORY.get(ip)}
+
+
+def _blind_spots(
+    found: Mapping[str, Any],
+    recorders: Sequence[Mapping[str, Any]],
+    outside: Sequence[Mapping[str, Any]],
+    seen: Seen,
+) -> Iterator[tuple[str, int, str, str]]:
+    """Kind, how many, what it is, the step that would close it."""
+    yield from _not_reached(found)
+    count = found["unidentified"]
+    yield (
+        "unidentified",
+        count,
+        f"{_some(count, 'host')} unidentified: nothing said there tells the maker",
+        "scan with --profile thorough, or go and look",
+    )
+    hidden = [row for row in recorders if (row["channels"] or 0) > row["cameras"]]
+    count = sum(row["channels"] - row["cameras"] for row in hidden)
+    yield (
+        "channels",
+        count,
+        f"{_some(count, 'channel')} of {_some(len(hidden), 'recorder')} not matched to a camera",
+        "give read-only credentials of the recorder, or look at what its own ports feed",
+    )
+    count = sum(row["channels"] is None for row in recorders)
+    yield (
+        "recorders",
+        count,
+        f"{_some(count, 'recorder')} not saying how many channels there are",
+        "give read-only credentials of the recorder",
+    )
+    factory = sum(row["factory_address_of"] is not None for row in outside)
+    yield (
+        "out-of-scope",
+        len(outside),
+        f"{_some(len(outside), 'address', 'addresses')} seen, out of scope, {factory} as set in the factory",
+        "name them as targets, and give this machine an address in their subnet",
+    )
+    count = found["without_mac"]
+    yield (
+        "without-mac",
+        count,
+        f"{_some(count, 'host')} without a MAC address (behind a router, or never speaking)",
+        "scan from their own subnet, or import the router's ARP table",
+    )
+    count = len(seen.scanners)
+    yield (
+        "scanners",
+        count,
+        f"{_some(count, 'host')} going round asking: what a scanner asks for counts for nobody",
+        "capture once more while nobody scans",
+    )
+    count = found["remote_addresses_left_out"]
+    yield (
+        "remote",
+        count,
+        f"{_some(count, 'public address', 'public addresses')} left out",
+        "name as targets those that are yours",
+    )
+    count = found["messages_without_time"]
+    yield (
+        "times",
+        count,
+        f"{_some(count, 'message')} with a time that no clock shows",
+        "set the clock of whatever recorded them",
+    )
+    count = found["hosts_forgotten"]
+    yield (
+        "forgotten",
+        count,
+        f"{_some(count, 'host')} forgotten, because there were too many to keep",
+        "read fewer networks at a time",
+    )
+
+
+def _not_reached(found: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:
+    """What a scan did not get to, and the protocols in which it heard nothing at all."""
+    sweep, asking = found.get("sweep"), found.get("asking")
+    count = sweep.get("not_swept") if isinstance(sweep, Mapping) else None
+    if isinstance(count, int):
+        yield (
+            "not-swept",
+            count,
+            f"{_some(count, 'address', 'addresses')} not looked for before the end",
+            "give more time, or name fewer targets",
+        )
+    if not isinstance(asking, Mapping):
+        return
+    count = asking.get("unfinished_hosts")
+    if isinstance(count, int):
+        yield "unfinished", count, f"{_some(count, 'host')} not asked everything", "give more time"
+    groups, answered = asking.get("group_questions"), asking.get("answered")
+    if isinstance(groups, Mapping) and isinstance(answered, Mapping):
+        silent = sorted(str(name) for name in groups if name not in answered)
+        yield (
+            "silent",
+            len(silent),
+            f"no answer in {', '.join(silent)}",
+            "scan from within each VLAN, too: questions to a group end at a router",
+        )
+
+
+def _some(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
