@@ -23,6 +23,8 @@ _MAX_PORTS: Final = 256
 _AT: Final = re.compile(r"\(at (?:line (\d+), column \d+|end of document)\)")
 _PORTS: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 _SECONDS: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
+_RATE: Final = re.compile(r"\d{1,7}(?:\.\d{1,3})?", re.ASCII)
+_MAX_RATE: Final = 1_000_000
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -34,7 +36,8 @@ class ConfigError(Exception):
 class Settings:
     """Everything a scan, a replay or an identification can be told.
 
-    `ports` empty means the default ports; `time_limit` is in seconds. The TOML file has the
+    `ports` empty means the default ports; `rate` is in packets a second, in place of the
+    profile's; `time_limit` is in seconds. The TOML file has the
     same names, with ``-`` or ``_``.
     """
 
@@ -44,6 +47,7 @@ class Settings:
     interfaces: tuple[str, ...] = ()
     profile: str = "standard"
     ports: tuple[int, ...] = ()
+    rate: float | None = None
     time_limit: float | None = None
     site: str | None = None
     policies: tuple[str, ...] = ()
@@ -154,6 +158,13 @@ def _seconds(value: object) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+def _rate(value: object) -> float:
+    text = str(value).strip()
+    if isinstance(value, bool) or not _RATE.fullmatch(text) or not 1 <= float(text) <= _MAX_RATE:
+        raise ValueError(f"{value!r} is not a rate from 1 to {_MAX_RATE:,} packets a second")
+    return float(text)
+
+
 def _path(value: object) -> Path:
     return (value if isinstance(value, Path) else Path(_text(value))).expanduser()
 
@@ -165,6 +176,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "interfaces": _texts,
     "profile": _profile,
     "ports": _ports,
+    "rate": _rate,
     "time_limit": _seconds,
     "site": _text,
     "policies": _texts,

@@ -26,7 +26,8 @@ class Profile:
     and over the scan, UDP datagrams sent, bytes sent and received, questions asked.
     `workers` are connection attempts of the sweep at once; `hosts` are asked at once.
     `rounds` is how often groups are asked, `tries` how often a silent host is asked by UDP,
-    `passes` how often a silent address is looked for.
+    `passes` how often a silent address is looked for. `ports_first` ports are tried before the
+    others, which are then left alone at a host where nothing came of it (0: all are tried).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Profile:
     rounds: int
     tries: int
     passes: int
+    ports_first: int = 0
 
     def at(self, packets_per_second: float) -> Profile:
         """The same profile at another rate of packets; connections keep their share of it."""
@@ -57,7 +59,7 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
-        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1, 2),
+        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1, 2, 8),
         "standard": Profile("standard", 2_000, 1_500, 2, 120, 60, 4 << 20, 80, 512, 256, 2, 2, 2),
         "thorough": Profile("thorough", 5_000, 4_000, 4, 240, 120, 16 << 20, 160, 1_024, 512, 3, 2, 3),
     }
@@ -155,6 +157,10 @@ class Pace:
         self._hosts: weakref.WeakValueDictionary[str, Allowance] = weakref.WeakValueDictionary()
         self._gate = asyncio.Event()
         self._gate.set()
+        self.packets = 0
+        """Packets of the sweep and datagrams by now."""
+        self.connections = 0
+        """Connections begun by now."""
 
     def host(self, ip: str) -> Allowance:
         """What is left for this host. Whoever asks it holds on to the Allowance meanwhile."""
@@ -172,11 +178,13 @@ class Pace:
         """Wait until the scan may send `count` more packets."""
         await self._gate.wait()
         await self._packets.take(count)
+        self.packets += count
 
     async def connection_rate(self) -> None:
         """Wait until the scan may open one more connection."""
         await self._gate.wait()
         await self._connections.take()
+        self.connections += 1
 
     @property
     def paused(self) -> bool:

@@ -9,6 +9,7 @@ a group are emitted, never asked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import ssl
@@ -41,7 +42,9 @@ _MAX_STRANGERS: Final = 4_096
 """Addresses outside the scope that are remembered."""
 _MAX_NAMED: Final = 16
 """Ports that one host may name for itself."""
-_ROUND_SECONDS: Final = 0.5
+_ROUND_SECONDS: Final = 0.4
+_RETRY_SECONDS: Final = 0.5
+"""Between two questions by UDP to a host that answered neither."""
 _LISTED: Final = 256
 
 Dialect = Literal["http", "rtsp", "own"]
@@ -76,6 +79,14 @@ def _no_ports(_message: Message) -> Iterable[int]:
     return ()
 
 
+def _never_settled(_ip: str, _mac: str | None) -> bool:
+    return False
+
+
+def _nobody(_ip: str) -> None:
+    return None
+
+
 def _no_leads(_message: Message) -> Iterable[tuple[Probe, Ask]]:
     return ()
 
@@ -87,10 +98,17 @@ class Plan:
     `ports` are the TCP ports tried at each host, in this order. `ports_named` tells the TCP
     ports that a message of a host names for itself; `leads` tells further questions for the
     same host, each with the probe that reads the answer (`Ask.port` and `Ask.transport` say
-    where). `clock` dates messages (seconds since 1970).
+    where). `settled` says whether enough is known of a host (address, MAC where known) that no
+    further question is needed; with `every_port` its ports are tried all the same, unspoken to.
+    `finished` is told of a host that has been asked everything; hosts in `done` were, before.
+    `clock` dates messages (seconds since 1970).
     """
 
     ports: tuple[int, ...] = DEFAULT_PORTS
+    every_port: bool = False
+    settled: Callable[[str, str | None], bool] = _never_settled
+    finished: Callable[[str], None] = _nobody
+    done: frozenset[str] = frozenset()
     ports_named: Callable[[Message], Iterable[int]] = _no_ports
     leads: Callable[[Message], Iterable[tuple[Probe, Ask]]] = _no_leads
     patience: Patience = field(default_factory=Patience)
@@ -121,6 +139,10 @@ class _Host:
     has_room: bool = False
     trouble: int = 0
     left_alone: bool = False
+    settled: bool = False
+    stale: bool = True
+    answered_any: bool = False
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def first_time(self, *what: object) -> bool:
         """Whether this is done here for the first time."""
@@ -172,6 +194,8 @@ class Asking:
         self._quiet = asyncio.Event()
         self._busy = 0
         self._last_sent = 0.0
+        self._last_group = 0.0
+        self._groups_asked = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._complete = False
         self._last_asks: dict[str, Ask] = {}
@@ -183,6 +207,7 @@ class Asking:
         self._answered: dict[str, set[str]] = {}
         self._group_asks: Counter[str] = Counter()
         self._ports: Counter[str] = Counter()
+        self._spared = 0
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -228,6 +253,8 @@ class Asking:
             "interfaces_without_targets": [
                 face.name for face in self._interfaces if face not in self._links and face.multicast
             ],
+            "hosts_asked_likely_ports_only": self._spared,
+            "settled_early": sum(host.settled for host in self._hosts.values()),
             "outside_the_scope": len(self._strangers),
             "left_alone": left_alone[:_LISTED],
             "unfinished": unfinished[:_LISTED],
@@ -261,7 +288,10 @@ class Asking:
             host = self._hosts[ip] = _Host(ip, mac, rtt, self._pace.host(ip))
             self._found_by[how] += 1
             self._sight(ip, mac)
-            self._start(host, self._ask_host(host))
+            if ip in self._plan.done:
+                host.settled = True
+            else:
+                self._start(host, self._ask_host(host))
         elif mac is not None and host.mac is None:
             host.mac = mac
             self._sight(ip, mac)
@@ -294,19 +324,25 @@ class Asking:
         self._quiet.clear()
         self._group.create_task(self._guarded(host, work))
 
-    async def _guarded(self, host: _Host, work: Awaitable[None]) -> None:
+    async def _contained(self, host: _Host, work: Awaitable[None]) -> None:
+        """What one host provokes must not end the scan, nor the other questions to it."""
         try:
             await work
         except BudgetSpent as spent:
             self._blame(host, "budget", f"had all the {spent} that the profile allows")
-        except Exception as error:  # noqa: BLE001 - what one host provokes must not end the scan
+        except Exception as error:  # noqa: BLE001 - as said
             self._blame(host, "failed", f"asking failed: {type(error).__name__}: {error}"[:300])
+
+    async def _guarded(self, host: _Host, work: Awaitable[None]) -> None:
+        await self._contained(host, work)
         # A cancelled host stays unfinished, so that the coverage can say so.
         host.tasks -= 1
         self._busy -= 1
-        if not host.tasks and host.has_room:
-            host.has_room = False
-            self._room.release()
+        if not host.tasks:
+            self._plan.finished(host.ip)
+            if host.has_room:
+                host.has_room = False
+                self._room.release()
         if not self._busy:
             self._quiet.set()
 
@@ -317,17 +353,67 @@ class Asking:
             self._problem(Problem(f"{host.ip} port {port}" if port else host.ip, what, kind))
 
     async def _ask_host(self, host: _Host) -> None:
-        for port in self._plan.ports:
-            self._start(host, self._visit(host, port, named=False))
-        unanswered = [probe for probe in self._udp if probe.unicast]
+        """Cheap questions first; none further once enough is known."""
+        near = self._links and on_link(host.ip, self._links) is not None
+        if near:
+            await self._listen(host, self._patience.soon, self._groups_asked)
+        else:
+            await self._ask_datagrams(host)
+            await self._listen(host, self._patience.soon)
+        await self._try_ports(host)
         for attempt in range(self._pace.profile.tries):
+            if self._settled(host) or (attempt == self._pace.profile.tries - 1 and not near):
+                return
             if attempt:
-                await asyncio.sleep(self._patience.first / 2)
-            unanswered = [probe for probe in unanswered if host.ip not in self._answered.get(probe.name, ())]
-            for probe in unanswered:
-                target = Target(host.ip.partition("%")[0], probe.ports[0], "udp", _zone(host.ip))
-                for ask in probe.hello(target) if probe.hello else ():
-                    await self._send(host, probe, ask)
+                await asyncio.sleep(_RETRY_SECONDS)
+            await self._ask_datagrams(host)
+
+    async def _listen(self, host: _Host, seconds: float, began: asyncio.Event | None = None) -> None:
+        """Give answers so long to come in, counted from when the question was sent; no longer than needed."""
+        loop = asyncio.get_running_loop()
+        if began is not None:
+            await began.wait()
+        end = (self._last_group if began is not None else loop.time()) + seconds
+        while not self._settled(host) and loop.time() < end:
+            host.answered.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(end):
+                    await host.answered.wait()
+
+    async def _ask_datagrams(self, host: _Host) -> None:
+        """Ask by UDP, alone, what has not been answered yet."""
+        for probe in self._udp:
+            if not probe.unicast or host.ip in self._answered.get(probe.name, ()):
+                continue
+            target = Target(host.ip.partition("%")[0], probe.ports[0], "udp", _zone(host.ip))
+            for ask in probe.hello(target) if probe.hello else ():
+                await self._send(host, probe, ask)
+
+    async def _try_ports(self, host: _Host) -> None:
+        """Try the likely ports; the others where anything came of that, or the profile does not spare them."""
+        ports = self._plan.ports
+        few = self._pace.profile.ports_first
+        first = ports[:few] if few and not self._plan.every_port else ports
+        await self._visits(host, first)
+        if len(first) < len(ports):
+            if host.open or host.answered_any or host.trouble:
+                await self._visits(host, ports[few:])
+            else:
+                self._spared += 1
+
+    async def _visits(self, host: _Host, ports: Sequence[int]) -> None:
+        if self._settled(host) and not self._plan.every_port:
+            return
+        async with asyncio.TaskGroup() as group:
+            for port in ports:
+                group.create_task(self._contained(host, self._visit(host, port, named=False)))
+
+    def _settled(self, host: _Host) -> bool:
+        """Whether no further question is needed; asked anew only after the host has said something."""
+        if not host.settled and host.stale:
+            host.stale = False
+            host.settled = self._plan.settled(host.ip, host.mac)
+        return host.settled
 
     # Datagrams
 
@@ -338,7 +424,7 @@ class Asking:
         gone: set[str] = set()
         for number in range(self._pace.profile.rounds if self._datagrams.group_asks else 0):
             if number:
-                await asyncio.sleep(_ROUND_SECONDS * number * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+                await asyncio.sleep(_ROUND_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             for question in self._datagrams.group_asks:
                 if question.interface.name in gone:
                     continue
@@ -353,15 +439,26 @@ class Asking:
                     self._problem(Problem(question.interface.name, what, "interface"))
                 else:
                     self._group_asks[question.probe.name] += 1
-                    self._last_sent = asyncio.get_running_loop().time()
+                    self._last_group = asyncio.get_running_loop().time()
+            self._groups_asked.set()
+        self._groups_asked.set()
 
     async def _wait_for_late_answers(self, *first: asyncio.Task[None]) -> None:
-        """Stay until all is asked and the last datagram's answers had their time."""
+        """Stay until all is asked and the last datagrams' answers had their time.
+
+        Where enough is known of everybody, only those that nobody knows of yet are waited for,
+        and these answer a group at once as a rule.
+        """
         await asyncio.wait(first)
         loop = asyncio.get_running_loop()
         while True:
             await self._quiet.wait()
-            left = self._last_sent + self._patience.linger - loop.time() if self._last_sent else 0.0
+            patience = self._patience
+            at_ease = all(self._settled(host) or host.left_alone for host in self._hosts.values())
+            ends = [self._last_group + (patience.soon if at_ease else patience.linger)]
+            if not at_ease:
+                ends.append(self._last_sent + patience.soon)
+            left = max(ends) - loop.time() if self._last_group or self._last_sent else 0.0
             if left <= 0:
                 return
             await asyncio.sleep(left)
@@ -404,6 +501,8 @@ class Asking:
         if not allowed:
             return
         host = self._meet(ip, mac, "answer")
+        host.answered_any = host.stale = True
+        host.answered.set()
         if ask is not None:
             for more in probe.follow(ask, payload):
                 self._start(host, self._lead(host, probe, more))
@@ -422,7 +521,7 @@ class Asking:
                 sock = await self._dial(host, port)
                 if sock is None:
                     return
-                if not ways:
+                if not ways or self._settled(host):
                     sock.close()
                     return
                 way = ways[0]
@@ -488,7 +587,7 @@ class Asking:
         self, host: _Host, port: int, transport: Transport, asks: deque[tuple[Probe, Ask]]
     ) -> None:
         """Ask the rest, each question on a connection of its own, answers' follow-ups first."""
-        while asks:
+        while asks and not self._settled(host):
             probe, ask = asks.popleft()
             if (ask.port, ask.transport) not in {(None, None), (port, transport)}:
                 self._start(host, self._lead(host, probe, ask))
@@ -502,6 +601,8 @@ class Asking:
         transport = ask.transport or probe.transport
         port = ask.port or next(iter(probe.ports), 0)
         if not 0 < port < 65_536 or transport == "ethernet":
+            return
+        if self._settled(host):
             return
         if transport == "udp":
             if host.first_time(port, transport, ask.payload):
@@ -534,6 +635,7 @@ class Asking:
         if host.trouble:
             await asyncio.sleep(min(2.0, 0.1 * 2**host.trouble))
         wait = self._patience.connect if host.rtt is None else min(self._patience.connect, 0.5 + 8 * host.rtt)
+        began = time.monotonic()
         new = host.first_time("dial", port)
         kind = "open"
         sock = None
@@ -549,6 +651,9 @@ class Asking:
             self._blame(host, kind, f"cannot be reached: {error.strerror or error}")
         if new:
             self._ports[kind] += 1
+        if kind in {"open", "refused"}:
+            took = time.monotonic() - began
+            host.rtt = took if host.rtt is None else (3 * host.rtt + took) / 4
         if sock is not None and port not in host.open:
             host.open.add(port)
             self._emit(self._message("tcp", b"", self._speaker(host.ip, port, self._mac(host)), OPEN_PORT))
@@ -596,6 +701,7 @@ class Asking:
                 whole=reply.whole,
             )
             self._emit(message)
+            host.stale = True
             self._follow_leads(host, message)
         return reply
 

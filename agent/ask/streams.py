@@ -28,7 +28,8 @@ _CHECK_EVERY: Final = 1_024
 class Patience:
     """How long to wait, in seconds: for a connection, a handshake, the first byte, the next one, all of it.
 
-    `linger` is how long late datagrams are waited for at the end.
+    `soon` is when most datagrams have been answered, `linger` when the last may be (a second
+    for SSDP's MX of 1, half of one for WS-Discovery), counted from the question.
     """
 
     connect: float = 1.5
@@ -36,7 +37,8 @@ class Patience:
     first: float = 3.0
     idle: float = 1.5
     reply: float = 6.0
-    linger: float = 2.0
+    soon: float = 0.3
+    linger: float = 1.2
 
 
 Ended = Literal["whole", "closed", "reset", "silent", "slow", "late", "long"]

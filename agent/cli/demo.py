@@ -25,7 +25,9 @@ from agent.cli.options import (
     QuietOption,
     VerboseOption,
 )
+from agent.cli.progress import Form
 from agent.cli.scanning import Outcome, Survey, survey
+from agent.cli.watch import Watch
 from agent.cli.wiring import deliver, opened, prepare, run_facts, say
 from agent.scope import Scope
 from fingerprints.model import Device
@@ -60,7 +62,8 @@ def demo(
     if verbose:
         say(", ".join(host.device.id for host in site.hosts), quiet=quiet)
     say(f"{len(site.hosts)} simulated devices stand on {site.network}, on this machine alone", quiet=quiet)
-    outcome = _scanned(site, tally, quiet=quiet)
+    watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=True)
+    outcome = _scanned(site, tally, watch, quiet=quiet)
     report = tally.report(
         coverage=outcome.coverage,
         run=run_facts(bench, "demo", started),
@@ -106,12 +109,13 @@ def _standing(site: Site) -> Iterator[None]:
         thread.join()
 
 
-def _scanned(site: Site, tally: Tally, *, quiet: bool) -> Outcome:
+def _scanned(site: Site, tally: Tally, watch: Watch, *, quiet: bool) -> Outcome:
     first, last = site.hosts[0].address, site.hosts[-1].address
     with _standing(site):
         ports = tuple(dict.fromkeys([*site.ports.values(), *DEFAULT_PORTS]))
         # Loopback has no groups and no MACs, so no interface is used.
-        return survey(Survey(Scope.parse([f"{first}-{last}"]), (), ports=ports), tally, quiet=quiet)
+        plan = Survey(Scope.parse([f"{first}-{last}"]), (), ports=ports)
+        return survey(plan, tally, watch, progress=Form.NONE if quiet else Form.AUTO)
 
 
 def _is_right(host: Host, said: Device | None) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fingerprints.rules import HERE
 
-__all__ = ["installed_knowledge", "installed_or_shipped", "kept", "own_policies", "trusted_keys"]
+__all__ = ["installed_knowledge", "installed_or_shipped", "kept", "own_policies", "scans", "trusted_keys"]
 
 
 def _base(variable: str, default: str) -> Path:
@@ -48,3 +48,8 @@ def trusted_keys() -> Path:
 def own_policies() -> Path:
     """The folder of this user's own policies, such as a watch list."""
     return _base("XDG_CONFIG_HOME", ".config") / "policies"
+
+
+def scans() -> Path:
+    """The folder of what running scans have learned, kept for those that are stopped."""
+    return _base("XDG_STATE_HOME", ".local/state") / "scans"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from agent.ask import DEFAULT_PORTS
+from agent.cli import places
 from agent.cli.options import (
     ExcludeOption,
     FailOnOption,
     FormatOption,
     OuiOption,
+    OutputFormat,
     OutputOption,
     PolicyOption,
     Profile,
@@ -22,11 +28,17 @@ from agent.cli.options import (
     SiteOption,
     VerboseOption,
 )
+from agent.cli.plan import estimate, table
+from agent.cli.progress import Form
 from agent.cli.scanning import Survey, survey
-from agent.cli.wiring import deliver, prepare, run_facts, say
-from agent.config import load_settings
+from agent.cli.watch import Watch
+from agent.cli.wiring import deliver, opened, prepare, run_facts, say
+from agent.config import ConfigError, Settings, load_settings
 from agent.interfaces import choose, interfaces, own_addresses, private_subnets
+from agent.journal import Journal, JournalError, Stopped, named, newest, read_journal
+from agent.pace import PROFILES
 from agent.scope import Scope, ScopeError
+from agent.sweep import Manner, means
 
 __all__ = ["scan"]
 
@@ -60,6 +72,52 @@ ConfigOption = Annotated[
 ]
 
 
+RateOption = Annotated[
+    str | None, typer.Option("--rate", help="Packets a second over the whole scan, instead of the profile's.")
+]
+PlanOption = Annotated[
+    bool,
+    typer.Option("--plan", help="Say what would be sent in each profile, how long it takes; send nothing."),
+]
+AliveOption = Annotated[
+    bool, typer.Option("--alive-only", help="Only say who is there; ask nobody what it is.")
+]
+PingOption = Annotated[bool, typer.Option("--ping/--no-ping", help="Look for hosts by ICMP echo, too.")]
+ProgressOption = Annotated[
+    Form,
+    typer.Option(
+        "--progress", help="How to tell of progress on stderr: a line on a terminal, or JSON lines."
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the scan that was stopped last, or that of --checkpoint.")
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", help="File to keep what is learned in while scanning. Default: one of ours."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be scanned: what the user set, with the scan that it goes on with, if any."""
+
+    settings: Settings
+    tokens: tuple[str, ...]
+    ping: bool
+    alive_only: bool
+    stopped: Stopped | None = None
+
+    def begin(self) -> dict[str, Any]:
+        """The same for a journal."""
+        settings = {**asdict(self.settings), "targets": self.tokens}
+        settings["oui"] = str(self.settings.oui) if self.settings.oui is not None else None
+        settings = {name: value for name, value in settings.items() if value}
+        return {"settings": settings, "ping": self.ping, "alive_only": self.alive_only}
+
+
 def scan(
     targets: TargetsArgument = None,
     exclude: ExcludeOption = None,
@@ -67,7 +125,14 @@ def scan(
     interface: InterfaceOption = None,
     ports: PortsOption = None,
     profile: ProfileOption = None,
+    rate: RateOption = None,
     time_limit: LimitOption = None,
+    plan: PlanOption = False,
+    alive_only: AliveOption = False,
+    ping: PingOption = True,
+    resume: ResumeOption = False,
+    checkpoint: CheckpointOption = None,
+    progress: ProgressOption = Form.AUTO,
     config: ConfigOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -80,48 +145,151 @@ def scan(
 ) -> None:
     """Ask the hosts of a network what they are."""
     started = datetime.now(UTC)
-    settings = load_settings(
-        {
-            "targets": targets or None,
-            "exclude": exclude,
-            "allow_public": allow_public,
-            "interfaces": interface,
-            "profile": profile.value if profile is not None else None,
-            "ports": ports,
-            "time_limit": time_limit,
-            "site": site,
-            "policies": policy,
-            "oui": str(oui) if oui is not None else None,
-        },
-        os.environ,
-        config,
-    )
+    given = {
+        "targets": targets or None,
+        "exclude": exclude,
+        "allow_public": allow_public,
+        "interfaces": interface,
+        "profile": profile.value if profile is not None else None,
+        "ports": ports,
+        "rate": rate,
+        "time_limit": time_limit,
+        "site": site,
+        "policies": policy,
+        "oui": str(oui) if oui is not None else None,
+    }
     every = interfaces()
+    if resume:
+        order = _resumed(given, checkpoint, time_limit)
+    else:
+        settings = load_settings(given, os.environ, config)
+        links, _ = choose(every, settings.interfaces)
+        order = _Order(settings, settings.targets or private_subnets(links), ping, alive_only)
+    settings = order.settings
+    if not order.tokens:
+        raise ScopeError("this machine has no private subnet of its own: name a target")
     links, left_out = choose(every, settings.interfaces)
     own = own_addresses(every)
-    tokens = list(settings.targets or private_subnets(links))
-    if not tokens:
-        raise ScopeError("this machine has no private subnet of its own: name a target")
-    scope = Scope.parse(tokens, exclude=settings.exclude, allow_public=settings.allow_public, own=own)
-    plan = Survey(
+    scope = Scope.parse(order.tokens, exclude=settings.exclude, allow_public=settings.allow_public, own=own)
+    manner = _manner(order, scope)
+    if plan:
+        _tell_plan(order, scope, Survey(scope, links, manner=manner), form, output)
+        return
+    chosen = PROFILES[settings.profile]
+    what = Survey(
         scope,
         links,
         left_out,
-        settings.profile,
+        chosen if settings.rate is None else chosen.at(settings.rate),
         settings.ports or DEFAULT_PORTS,
+        bool(settings.ports),
+        manner,
+        order.alive_only,
         settings.time_limit,
+        order.stopped,
     )
-    if not settings.targets or verbose:
+    if not settings.targets or verbose or resume:
         say(f"scanning {scope.describe()}", quiet=quiet)
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
-    outcome = survey(plan, tally, quiet=quiet)
-    if outcome.coverage["ended"] != "finished":
+    watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=settings.profile == "thorough")
+    with _journal(order, checkpoint, started) as journal:
+        outcome = survey(
+            what,
+            tally,
+            watch,
+            journal=journal,
+            progress=Form.NONE if quiet and progress is Form.AUTO else progress,
+            say=lambda text: say(text, quiet=quiet),
+        )
+        finished = outcome.coverage["ended"] == "finished"
+        if journal is not None and finished:
+            journal.discard()
+    if not finished:
         say(f"{outcome.coverage['ended']}: this is what is known so far", quiet=quiet)
+        if journal is not None:
+            more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
+            say(f"camcensus scan --resume{more} goes on with it", quiet=quiet)
     report = tally.report(
         coverage=outcome.coverage,
-        run=run_facts(bench, "scan", started, targets=tokens),
+        run=run_facts(bench, "scan", started, targets=list(order.tokens)),
         on=started.date(),
         problems=outcome.problems,
     )
     raise deliver(report, form, output, fail_on, quiet=quiet)
+
+
+def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str | None) -> _Order:
+    """The order of the scan to go on with; only what does not change it may be set anew."""
+    for name in ("targets", "exclude", "allow_public", "interfaces", "profile", "ports", "rate"):
+        if given[name] is not None:
+            raise ConfigError(f"--{name.replace('_', '-')}: cannot be changed with --resume")
+    path = checkpoint or newest(places.scans())
+    if path is None:
+        raise JournalError(f"no scan was stopped here: {places.scans()} holds none")
+    stopped = read_journal(path)
+    begin = stopped.begin
+    try:
+        kept = dict(begin["settings"])
+        ping, alive_only = bool(begin["ping"]), bool(begin["alive_only"])
+    except (KeyError, TypeError, ValueError):
+        raise JournalError(f"{path} line 1: does not say what was scanned") from None
+    kept.pop("time_limit", None)
+    anew = {name: given[name] for name in ("site", "policies", "oui") if given[name] is not None}
+    settings = load_settings({**kept, **anew, "time_limit": time_limit}, {}, None)
+    return _Order(settings, settings.targets, ping, alive_only, stopped)
+
+
+def _manner(order: _Order, scope: Scope) -> Manner:
+    stopped = order.stopped
+    manner = Manner(ping=order.ping)
+    if order.settings.ports:
+        # Whoever names ports wants no other touched.
+        manner = replace(manner, ports=order.settings.ports[: len(manner.ports)])
+    if stopped is None:
+        return manner
+    stopped.met = {ip: mac for ip, mac in stopped.met.items() if scope.allows(ip)}
+    return replace(manner, marks=stopped.marks, known=frozenset(stopped.met))
+
+
+def _tell_plan(
+    order: _Order, scope: Scope, what: Survey, form: OutputFormat | None, output: Path | None
+) -> None:
+    swept = means(scope, what.links, raw=what.manner.raw)
+    rate = order.settings.rate
+    profiles = [each if rate is None else each.at(rate) for each in PROFILES.values()]
+    rows = [estimate(each, swept, what.manner) for each in profiles]
+    ports = order.settings.ports or DEFAULT_PORTS
+    with opened(output) as out:
+        if form in {OutputFormat.JSON, OutputFormat.JSONL}:
+            plan = {
+                "targets": len(scope),
+                "scope": scope.describe(),
+                "ports": list(ports),
+                "raw_sockets": swept.raw,
+                "profiles": [row.to_json() for row in rows],
+            }
+            out.write(json.dumps(plan, indent=2) + "\n")
+        else:
+            out.write(table(scope.describe(), ports, rows))
+
+
+@contextlib.contextmanager
+def _journal(order: _Order, checkpoint: Path | None, started: datetime) -> Iterator[Journal | None]:
+    """Where the scan keeps what it learns; None, with a word to the user, where that cannot be had."""
+    stopped = order.stopped
+    path = stopped.path if stopped else checkpoint or named(places.scans(), started.timestamp())
+
+    def failed(error: OSError) -> None:
+        say(f"{path}: {error.strerror or error}: the scan goes on, but cannot be resumed")
+
+    if checkpoint is not None and stopped is None and checkpoint.exists():
+        raise JournalError(f"{checkpoint}: is there already; --resume goes on with it")
+    try:
+        journal = Journal(path, failed, None if stopped else order.begin())
+    except OSError as error:
+        failed(error)
+        yield None
+        return
+    with journal:
+        yield journal

@@ -79,7 +79,7 @@ def _raw_allowed() -> bool:
 class Manner:
     """How to look for hosts: TCP `ports`, seconds to wait for a host, whether raw sockets and echoes may be used.
 
-    `marks` of an earlier sweep leave out what that has asked.
+    `marks` of an earlier sweep leave out what that has asked, `known` hosts that it found.
     """
 
     ports: tuple[int, ...] = tcp.PORTS
@@ -87,6 +87,7 @@ class Manner:
     raw: bool = True
     ping: bool = True
     marks: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}))
+    known: frozenset[str] = frozenset()
 
 
 class Sweep:
@@ -118,8 +119,8 @@ class Sweep:
         self._means = means(scope, self._interfaces, raw=self._manner.raw)
         self._seen = seen
         self.marks: dict[str, Mark] = dict(self._manner.marks)
-        self._found: dict[str, How] = {}
-        self._numbers: set[int] = set()
+        self._found: dict[str, How] = dict.fromkeys(self._manner.known, "earlier")
+        self._numbers = {_number(ip) for ip in self._manner.known if ":" not in ip}
         self._answers: Counter[str] = Counter()
         self._looked: Counter[str] = Counter()
         self._unfinished = 0
@@ -173,7 +174,7 @@ class Sweep:
             return
         self._found[alive.ip] = alive.how
         if ":" not in alive.ip:
-            self._numbers.add(int.from_bytes(socket.inet_aton(alive.ip)))
+            self._numbers.add(_number(alive.ip))
         if alive.how == "arp" and mac is not None:
             self._answers[mac] += 1
             if self._answers[mac] == _PROXY + 1:
@@ -335,6 +336,10 @@ class Sweep:
                 passes=1 if self._means.raw and version == 4 else self._passes,
                 wait=self._manner.seconds / 2,
             )
+
+
+def _number(ip: str) -> int:
+    return int.from_bytes(socket.inet_aton(ip))
 
 
 def _networks(interface: Interface) -> Iterator[ipaddress.IPv4Network]:

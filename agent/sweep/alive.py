@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["Alive", "Heard", "How"]
 
-How = Literal["arp", "syn", "tcp", "icmp", "neighbour", "all-nodes"]
+How = Literal["arp", "syn", "tcp", "icmp", "neighbour", "all-nodes", "earlier"]
 
 
 @dataclass(frozen=True, slots=True)
