@@ -19,7 +19,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from itertools import chain, count, cycle
 from pathlib import Path
@@ -265,7 +265,18 @@ def _host(device: Device, number: int, vlan: int | None, rng: random.Random) -> 
     if device.rtsp is not None:
         ports[device.rtsp.port] = _STREAM_PORTS[number % len(_STREAM_PORTS)]
     ip = str(IPv4Address("10.20.0.0") + (vlan or 0) * 256 + number)
-    return _Host(Place(ip, mac, ports=ports), device, vlan)
+    return _Host(Place(ip, mac, ports=ports), _with_own_serial(device, number), vlan)
+
+
+def _with_own_serial(device: Device, number: int) -> Device:
+    """The same device with a serial number in its recorded form: two with one serial would be one device."""
+    if device.sadp is not None and len(serial := device.sadp.fields.get("DeviceSN", "")) > 8:
+        fields = {**device.sadp.fields, "DeviceSN": f"{serial[:-4]}{number:04d}"}
+        device = replace(device, sadp=replace(device.sadp, fields=fields))
+    if device.dhip is not None and len(serial := str(device.dhip.info.get("SerialNo", ""))) > 8:
+        info = {**device.dhip.info, "SerialNo": f"{serial[:-4]}{number:04d}"}
+        device = replace(device, dhip=replace(device.dhip, info=info))
+    return device
 
 
 def _talks(host: _Host, viewer: _Host) -> Iterator[list[_Frame]]:
