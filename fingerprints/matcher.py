@@ -11,9 +11,11 @@ regular expressions are not linear-time in general; rules are linted to be (`lin
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
@@ -39,6 +41,9 @@ _SHORTEST: Final = 2
 _MOST_WAYS: Final = 64
 _TELLING: Final = 3
 """Letters from which on a literal is rather there by intent than by chance."""
+
+_SOON: Final = 32
+"""Texts of a field from which on an automaton is worth building; in a short run most fields have a few."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -173,20 +178,18 @@ def by_field(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 def automaton_available() -> bool:
     """Whether the Aho-Corasick wheel is installed."""
-    try:
-        import ahocorasick_rs  # noqa: F401, PLC0415 - an accelerator, not a need
-    except ImportError:
-        return False
-    return True
+    return find_spec("ahocorasick_rs") is not None
 
 
 def _finder(literals: list[str], search: Search) -> Finder:
     """A function from a folded text to the indexes of the literals in it."""
     if search == "automaton" and literals:
-        import ahocorasick_rs  # noqa: PLC0415 - an accelerator, not a need
+        # An accelerator, not a need: a wheel that does not load here is as good as none.
+        with contextlib.suppress(ImportError):
+            import ahocorasick_rs  # noqa: PLC0415 - as above
 
-        find = ahocorasick_rs.AhoCorasick(literals).find_matches_as_indexes
-        return lambda text: {found[0] for found in find(text, overlapping=True)}
+            find = ahocorasick_rs.AhoCorasick(literals).find_matches_as_indexes
+            return lambda text: {found[0] for found in find(text, overlapping=True)}
     return lambda text: {at for at, literal in enumerate(literals) if literal in text}
 
 
@@ -201,7 +204,7 @@ class _Ready(NamedTuple):
 class _FieldRules:
     """The rules of one field, made ready when the field is first met."""
 
-    __slots__ = ("_always", "_finder", "_owners", "_ready", "_rules")
+    __slots__ = ("_always", "_asked", "_finder", "_literals", "_owners", "_ready", "_rules", "_search")
 
     def __init__(self, rules: list[Rule], search: Search, known: Mapping[str, tuple[str, ...]]) -> None:
         self._rules = rules
@@ -216,10 +219,17 @@ class _FieldRules:
             for literal in wanted:
                 literals.setdefault(literal, []).append(at)
         self._owners = list(literals.values())
-        self._finder = _finder(list(literals), search)
+        self._literals = list(literals)
+        self._search = search
+        self._asked = 0
+        self._finder = _finder(self._literals, "literals")
 
     def candidates(self, text: str) -> list[_Ready]:
         """The rules that may match `text`, in file order."""
+        if self._asked < _SOON:
+            self._asked += 1
+            if self._asked == _SOON:
+                self._finder = _finder(self._literals, self._search)
         found = self._finder(fold(text))
         chosen = self._always
         if found:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fingerprints.matcher import MATCH_LENGTH, Matchers, automaton_available, literals_of, required_literals
+from fingerprints.matcher import (
+    _SOON,
+    MATCH_LENGTH,
+    Matchers,
+    automaton_available,
+    literals_of,
+    required_literals,
+)
 from fingerprints.model import Fact
 from fingerprints.rules import load_knowledge
 from tests.small_knowledge import ACME, small_knowledge
@@ -114,9 +121,22 @@ def test_every_way_of_finding_candidates_agrees(data: st.DataObject) -> None:
     )
     text = data.draw(st.sampled_from([text, text.upper(), text.lower(), f"x{text}", f"{text}x", text[:-1]]))
     fact = Fact(rule.field, text)
-    first, *others = (way.match(fact) for way in WAYS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fingerprints.matcher._SOON", 1)
+        first, *others = (way.match(fact) for way in WAYS)
     for other in others:
         assert other == first
+
+
+@pytest.mark.skipif(not automaton_available(), reason="missing tool: ahocorasick-rs")
+def test_the_automaton_comes_when_it_is_worth_it() -> None:
+    """A field that is often asked gets its automaton, and answers as before."""
+    matchers = Matchers(SHIPPED, "automaton")
+    fact = Fact("http.server", "App-webs/")
+    first = matchers.match_uncached(fact)
+    before = matchers._ready[fact.field]._finder
+    assert all(matchers.match_uncached(fact) == first for _ in range(_SOON))
+    assert matchers._ready[fact.field]._finder is not before
 
 
 SHIPPED = load_knowledge()
