@@ -1,4 +1,4 @@
-"""Reads Ethernet pcap files through libpcap with a compiled filter, where libpcap is installed.
+"""Reads capture files through libpcap, filtered, where libpcap is installed.
 
 libpcap reads through stdio with a buffer of 4 KiB; it is given one of 256 KiB, which makes it
 about twice as quick. Frame numbers are not known this way, because the filter does not count
@@ -10,82 +10,97 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-from collections.abc import Callable, Iterator, Sequence
+import struct
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from agent.capture.bpf import INSTRUCTION
-from agent.capture.filter import program
-from agent.capture.savefile import MAX_FRAME, Frame, SaveFileError
-from agent.capture.streams import MAX_HUNGRY, Streams
-from agent.wire import Probe
+from agent.capture.savefile import MAX_FRAME, Frame
 
-__all__ = ["LibpcapMissing", "available", "read_filtered"]
+__all__ = ["Broken", "LibpcapMissing", "Savefile", "Window", "available"]
 
 _BUFFER: Final = 1 << 18
-_ETHERNET: Final = 1
 _ERROR_SIZE: Final = 256
-_ANY_MASK: Final = 0xFFFF_FFFF
 _NANOSECONDS: Final = 1
+_BROKEN_OFF: Final = -2
+_NARROW, _WIDE = (1 << 32) - 1, (1 << 64) - 1
+_HEADER: Final = struct.Struct("@llII")
+_RAW_IP: Final = {12: 101, 14: 101}
+"""libpcap's own numbers for link types that files number otherwise."""
+
+Take = Callable[[Frame], bool]
+"""Given each frame; True ends the reading for now."""
 
 
 class LibpcapMissing(Exception):  # noqa: N818 - a reason to go another way, not a fault
     """libpcap is not here, or cannot read this file; the plain reader can."""
 
 
-class _Time(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("fraction", ctypes.c_long))
+class Broken(Exception):  # noqa: N818 - where to go on in another way
+    """libpcap cannot go on: what stands before byte `offset` of the file was read."""
 
-
-class _Header(ctypes.Structure):
-    _fields_ = (("at", _Time), ("captured", ctypes.c_uint32), ("length", ctypes.c_uint32))
+    def __init__(self, what: str, offset: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.offset = offset
 
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint), ("instructions", ctypes.c_void_p))
 
 
+_READ: Final = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_SEEK: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_int)
+_HANDLER: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _Cookie(ctypes.Structure):
+    _fields_ = (("read", _READ), ("write", ctypes.c_void_p), ("seek", _SEEK), ("close", ctypes.c_void_p))
+
+
 @lru_cache(maxsize=1)
 def _libraries() -> tuple[Any, Any] | None:
     """Both libraries, libpcap first, with the types of what is called; None where one is missing."""
-    name = ctypes.util.find_library("pcap")
-    if name is None:
-        # find_library needs tools that a bare machine lacks.
-        name = "libpcap.so.0.8" if os.name == "posix" else None
-    if name is None:
+    for name in ("libpcap.so.0.8", "libpcap.so.1", None):
+        # find_library starts other programs, so it is asked last.
+        name = name or ctypes.util.find_library("pcap")  # noqa: PLW2901 - the last name is found
+        try:
+            pcap = ctypes.CDLL(name) if name else None
+        except OSError:
+            continue
+        if pcap is not None:
+            break
+    else:
         return None
+    if pcap is None:
+        return None
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
     try:
-        pcap, libc = ctypes.CDLL(name), ctypes.CDLL(None)
-        libc.fopen.restype = ctypes.c_void_p
-        libc.fopen.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
-        libc.setvbuf.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
-        libc.ftell.restype = ctypes.c_long
-        libc.ftell.argtypes = (ctypes.c_void_p,)
-        pcap.pcap_fopen_offline_with_tstamp_precision.restype = ctypes.c_void_p
-        pcap.pcap_fopen_offline_with_tstamp_precision.argtypes = (
-            ctypes.c_void_p,
-            ctypes.c_uint,
-            ctypes.c_char_p,
-        )
-        pcap.pcap_datalink.argtypes = (ctypes.c_void_p,)
-        pcap.pcap_compile.argtypes = (
-            ctypes.c_void_p,
-            ctypes.POINTER(_Program),
-            ctypes.c_char_p,
-            ctypes.c_int,
-            ctypes.c_uint32,
-        )
-        pcap.pcap_setfilter.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Program))
-        pcap.pcap_freecode.argtypes = (ctypes.POINTER(_Program),)
-        pcap.pcap_next_ex.argtypes = (
-            ctypes.c_void_p,
-            ctypes.POINTER(ctypes.POINTER(_Header)),
-            ctypes.POINTER(ctypes.c_void_p),
-        )
-        pcap.pcap_geterr.restype = ctypes.c_char_p
-        pcap.pcap_geterr.argtypes = (ctypes.c_void_p,)
-        pcap.pcap_close.argtypes = (ctypes.c_void_p,)
+        libc = ctypes.PyDLL(None)
+        for library, function, result, arguments in (
+            (libc, "fopen", pointer, (ctypes.c_char_p, ctypes.c_char_p)),
+            (libc, "fclose", ctypes.c_int, (pointer,)),
+            (libc, "setvbuf", ctypes.c_int, (pointer, pointer, ctypes.c_int, size)),
+            (libc, "ftell", ctypes.c_long, (pointer,)),
+            (libc, "clearerr", None, (pointer,)),
+            (
+                pcap,
+                "pcap_fopen_offline_with_tstamp_precision",
+                pointer,
+                (pointer, ctypes.c_uint, ctypes.c_char_p),
+            ),
+            (pcap, "pcap_datalink", ctypes.c_int, (pointer,)),
+            (pcap, "pcap_major_version", ctypes.c_int, (pointer,)),
+            (pcap, "pcap_setfilter", ctypes.c_int, (pointer, pointer)),
+            (pcap, "pcap_loop", ctypes.c_int, (pointer, ctypes.c_int, _HANDLER, pointer)),
+            (pcap, "pcap_breakloop", None, (pointer,)),
+            (pcap, "pcap_geterr", ctypes.c_char_p, (pointer,)),
+            (pcap, "pcap_close", None, (pointer,)),
+        ):
+            found = getattr(library, function)
+            found.restype, found.argtypes = result, arguments
     except (OSError, AttributeError):
         return None
     return pcap, libc
@@ -96,66 +111,133 @@ def available() -> bool:
     return _libraries() is not None
 
 
-def read_filtered(path: Path, probes: Sequence[Probe], streams: Callable[[], Streams]) -> Iterator[Frame]:
-    """The frames of `path` that can matter to `probes`, unnumbered (0).
+class Window:
+    """A part of a file as a stream for libpcap: `head`, then the bytes from `at` to `end`.
 
-    `streams` tells which directions are hungry: whoever takes the frames feeds it before the next.
-
-    Raises LibpcapMissing before the first frame where the plain reader must do it, and
-    SaveFileError where the file breaks.
+    `end` may be moved on later, and `at` anywhere; see `Savefile.go_on`.
     """
-    libraries = _libraries()
-    if libraries is None:
-        raise LibpcapMissing("libpcap is not installed")
-    pcap, libc = libraries
-    stream = libc.fopen(os.fsencode(path), b"rb")
-    if not stream:
-        raise LibpcapMissing("cannot be opened")
-    # The buffer must live as long as the file is open: it is kept by this frame.
-    buffer = ctypes.create_string_buffer(_BUFFER)
-    libc.setvbuf(stream, buffer, 0, _BUFFER)
-    error = ctypes.create_string_buffer(_ERROR_SIZE)
-    handle = pcap.pcap_fopen_offline_with_tstamp_precision(stream, _NANOSECONDS, error)
-    if not handle:
-        libc.fclose(ctypes.c_void_p(stream))
-        raise LibpcapMissing(error.value.decode("utf-8", "replace"))
-    try:
-        link_type = _link_type(pcap, handle)
-        chosen = program(probes, link_type, MAX_HUNGRY)
-        changes = -1
-        header = ctypes.POINTER(_Header)()
-        data = ctypes.c_void_p()
-        while True:
-            hungry = streams()
-            if chosen is not None and hungry.changes != changes:
-                changes = hungry.changes
-                _apply(pcap, handle, chosen.hungry(hungry.hungry))
-            result = pcap.pcap_next_ex(handle, ctypes.byref(header), ctypes.byref(data))
-            if result == 1:
-                found = header.contents
-                if found.captured > MAX_FRAME or data.value is None:
-                    raise SaveFileError(f"a record claims {found.captured} bytes", libc.ftell(stream))
-                # Files count seconds without a sign; libpcap hands them on with one.
-                at = (found.at.seconds & 0xFFFF_FFFF) + found.at.fraction / 1e9
-                yield Frame(at, link_type, ctypes.string_at(data.value, found.captured), found.length, 0, 0)
-            elif result == -2:
-                return
-            else:
-                what = pcap.pcap_geterr(handle).decode("utf-8", "replace")
-                raise SaveFileError(what, libc.ftell(stream))
-    finally:
-        pcap.pcap_close(handle)
-        del buffer
+
+    def __init__(self, path: Path, head: bytes, at: int, end: int) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        self._head = head
+        self.at = at
+        self.end = end
+        self.cookie = _Cookie(_READ(self._read), None, _SEEK(self._seek), None)
+
+    def _read(self, _: int, buffer: int, size: int) -> int:
+        if self._head:
+            part, self._head = self._head[:size], self._head[size:]
+            ctypes.memmove(buffer, part, len(part))
+            return len(part)
+        size = min(size, self.end - self.at)
+        if size <= 0:
+            return 0
+        try:
+            got = os.preadv(self._file, [(ctypes.c_char * size).from_address(buffer)], self.at)
+        except OSError:
+            return -1
+        self.at += got
+        return got
+
+    def _seek(self, _: int, place: Any, whence: int) -> int:
+        """Only tells where it is: the C library asks for that to answer ftell."""
+        if whence != os.SEEK_CUR or place[0]:
+            return -1
+        place[0] = self.at
+        return 0
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
 
 
-def _link_type(pcap: Any, handle: int) -> int:
-    """The link type as files number it: libpcap has its own number for some."""
-    number = int(pcap.pcap_datalink(handle))
-    return {12: 101}.get(number, number)
+class Savefile:
+    """One capture file, or a `Window` on one, open in libpcap.
 
+    Raises LibpcapMissing where libpcap is missing or refuses the file.
+    """
 
-def _apply(pcap: Any, handle: int, code: bytes) -> None:
-    instructions = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(code) // INSTRUCTION.size, ctypes.addressof(instructions))
-    if pcap.pcap_setfilter(handle, ctypes.byref(program)) != 0:
-        raise LibpcapMissing(pcap.pcap_geterr(handle).decode("utf-8", "replace"))
+    def __init__(self, source: Path | Window) -> None:
+        libraries = _libraries()
+        if libraries is None:
+            raise LibpcapMissing("libpcap is not installed")
+        self._pcap, self._libc = libraries
+        if isinstance(source, Path):
+            self._stream = self._libc.fopen(os.fsencode(source), b"rb")
+        else:
+            opener = getattr(self._libc, "fopencookie", None)
+            if opener is None:
+                raise LibpcapMissing("this C library reads no parts of files")
+            opener.restype, opener.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p, _Cookie)
+            self._stream = opener(None, b"rb", source.cookie)
+        if not self._stream:
+            raise LibpcapMissing("cannot be opened")
+        # The buffer and the window must live as long as the stream.
+        self._kept = (source, ctypes.create_string_buffer(_BUFFER))
+        self._libc.setvbuf(self._stream, self._kept[1], 0, _BUFFER)
+        error = ctypes.create_string_buffer(_ERROR_SIZE)
+        self._handle = self._pcap.pcap_fopen_offline_with_tstamp_precision(self._stream, _NANOSECONDS, error)
+        if not self._handle:
+            self._libc.fclose(self._stream)
+            raise LibpcapMissing(error.value.decode("utf-8", "replace"))
+        number = int(self._pcap.pcap_datalink(self._handle))
+        self.link_type = _RAW_IP.get(number, number)
+        self._after = self._tell()
+        # pcap counts seconds in 32 bits without a sign, which libpcap takes for one; pcapng has 64.
+        self._mask = _WIDE if self._pcap.pcap_major_version(self._handle) == 1 else _NARROW
+        self._failure: BaseException | None = None
+
+    def set_filter(self, code: bytes) -> None:
+        """Let only those frames pass that these instructions accept."""
+        instructions = ctypes.create_string_buffer(code, len(code))
+        program = _Program(len(code) // INSTRUCTION.size, ctypes.addressof(instructions))
+        if self._pcap.pcap_setfilter(self._handle, ctypes.byref(program)) != 0:
+            raise LibpcapMissing(self._error())
+
+    def read(self, take: Take) -> bool:
+        """Give frames to `take` until it says True; False when there are no more.
+
+        Raises Broken where the file breaks, and whatever `take` raises.
+        """
+        string_at, unpack, size = ctypes.string_at, _HEADER.unpack, _HEADER.size
+        link_type, mask = self.link_type, self._mask
+
+        def handle(_: int, header: int, data: int) -> None:
+            try:
+                seconds, fraction, captured, length = unpack(string_at(header, size))
+                if captured > MAX_FRAME:
+                    self._pcap.pcap_breakloop(self._handle)
+                    self._failure = Broken("an absurd length", self._after)
+                    return
+                # A clock that stands at zero is none.
+                at = (seconds & mask) + fraction / 1e9 if seconds or fraction else None
+                if take(Frame(at, link_type, string_at(data, captured), length, 0, 0)):
+                    self._pcap.pcap_breakloop(self._handle)
+                self._after = self._tell()
+            except BaseException as error:  # noqa: BLE001 - it must not pass through C; it is raised below
+                self._failure = error
+                self._pcap.pcap_breakloop(self._handle)
+
+        result = self._pcap.pcap_loop(self._handle, -1, _HANDLER(handle), None)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if result == _BROKEN_OFF:
+            return True
+        if result != 0:
+            raise Broken(self._error(), self._after)
+        return False
+
+    def go_on(self) -> None:
+        """Read on where the window was moved to, after its end was reached."""
+        self._libc.clearerr(self._stream)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pcap.pcap_close(self._handle)
+
+    def _tell(self) -> int:
+        return int(self._libc.ftell(self._stream))
+
+    def _error(self) -> str:
+        return str(self._pcap.pcap_geterr(self._handle).decode("utf-8", "replace"))

@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agent.capture import libpcap
+from agent.capture.libpcap import LibpcapMissing
 from agent.capture.reading import CaptureStats, Reading
-from agent.capture.savefile import Frame, SaveFileError, read_frames
+from agent.capture.recorded import read_recorded
+from agent.capture.savefile import SaveFileError, read_frames
 from agent.capture.sources import Source, find_captures
 from agent.wire import Message, Probe
 from fingerprints.model import Problem
@@ -42,21 +43,20 @@ class Replay:
         if not self._source.name:
             return
         try:
-            for frame in self._frames():
-                yield from self._reading.frame(frame)
+            yield from self._messages()
         except SaveFileError as error:
             self.problems.append(Problem(f"{self.name}@{error.offset}", error.what, "truncated"))
         except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             self.problems.append(Problem(self.name, f"reading stopped: {error}", "truncated"))
         yield from self._reading.close()
 
-    def _frames(self) -> Iterator[Frame]:
-        source = self._source
+    def _messages(self) -> Iterator[Message]:
+        source, reading = self._source, self._reading
         if source.path is not None and not source.compressed and not self._unfiltered:
+            found = read_recorded(source.path, self._probes, reading)
             try:
-                found = libpcap.read_filtered(source.path, self._probes, lambda: self._reading.streams)
                 first = next(found, None)
-            except libpcap.LibpcapMissing:
+            except LibpcapMissing:
                 pass
             else:
                 self.stats.filtered = True
@@ -65,4 +65,5 @@ class Replay:
                     yield from found
                 return
         with source.open() as stream:
-            yield from read_frames(stream)
+            for frame in read_frames(stream):
+                yield from reading.frame(frame)

@@ -8,6 +8,7 @@ yielded; then `SaveFileError` says what broke and at which byte.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple
@@ -65,13 +66,16 @@ class _Interface:
     shift: int = 0
 
 
-def read_frames(stream: BinaryIO) -> Iterator[Frame]:
-    """Every frame of a pcap or pcapng stream; raises SaveFileError where it breaks."""
+def read_frames(stream: BinaryIO, since: int = 0) -> Iterator[Frame]:
+    """Every frame of a pcap or pcapng stream whose record begins at byte `since` or later.
+
+    Raises SaveFileError where the file breaks.
+    """
     magic = _take(stream, 4)
     if magic == _SECTION:
-        yield from _Pcapng(stream).frames()
+        yield from _Pcapng(stream, since).frames()
     elif magic in _PCAP:
-        yield from _pcap(stream, magic)
+        yield from _pcap(stream, magic, since)
     else:
         raise SaveFileError("is neither pcap nor pcapng" if magic else "is empty", 0)
 
@@ -87,7 +91,7 @@ def _take(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Frame]:
+def _pcap(stream: BinaryIO, magic: bytes, since: int) -> Iterator[Frame]:
     order, parts, record_length = _PCAP[magic]
     header = _take(stream, 20)
     if len(header) < 20:
@@ -109,15 +113,19 @@ def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Frame]:
         number += 1
         if len(data) < captured:
             raise SaveFileError("the last record is cut short", offset)
-        yield Frame(seconds + fraction / parts, link_type, data, length, number, offset + record_length)
+        if offset >= since:
+            # A clock that stands at zero is none.
+            at = seconds + fraction / parts if seconds or fraction else None
+            yield Frame(at, link_type, data, length, number, offset + record_length)
         offset += record_length + captured
 
 
 class _Pcapng:
     """One pass over the blocks of a pcapng stream whose first four bytes are read already."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, since: int) -> None:
         self._stream = stream
+        self._since = since
         self._order = "<"
         self._interfaces: list[_Interface] = []
         self._number = 0
@@ -130,7 +138,11 @@ class _Pcapng:
                 raise SaveFileError("a block header is cut short", offset)
             body, length = self._block(kind_bytes, offset)
             if kind_bytes != _SECTION:
-                yield from self._frame(struct.unpack(f"{self._order}I", kind_bytes)[0], body, offset)
+                found = self._frame(struct.unpack(f"{self._order}I", kind_bytes)[0], body, offset)
+                if offset >= self._since:
+                    yield from found
+                else:
+                    deque(found, 0)
             offset += length
             kind_bytes = _take(self._stream, 4)
 
@@ -207,7 +219,7 @@ class _Pcapng:
         interface = self._interfaces[number]
         self._number += 1
         at = None
-        if ticks is not None:
+        if ticks:
             seconds, rest = divmod(ticks, interface.parts)
             # To the nanosecond, as libpcap has it.
             at = seconds + interface.shift + (rest * 10**9 // interface.parts) / 1e9
