@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["identity", "keep", "recall"]
+__all__ = ["identity", "keep", "recall", "takes"]
 
 _MAGIC: Final = b"camcens\x01"
 _HEADER: Final = struct.Struct("<8sIII")
@@ -69,6 +69,19 @@ def recall(folder: Path, name: str, state: bytes) -> Any:
         return marshal.loads(rest[state_length:])  # noqa: S302 - our own file, see the top
     except (EOFError, ValueError, TypeError):
         return None
+
+
+def takes(folder: Path) -> bool:
+    """Whether it is worth making something to keep there: False where it can be told that it would be lost."""
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        return (
+            there.is_dir()
+            and os.access(there, os.W_OK | os.X_OK)
+            and (there != folder or _is_ours(folder.stat()))
+        )
+    except OSError:
+        return False
 
 
 def keep(folder: Path, name: str, state: bytes, value: Any) -> None:

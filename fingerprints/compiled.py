@@ -52,10 +52,12 @@ def compiled_matchers(folder: Path | None = None, cache: Path | None = None) -> 
             with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
                 return _revived(folder, value)
     knowledge = load_knowledge(folder)
+    if before is None or not kept.takes(cache):
+        return Matchers(knowledge)
     literals: dict[str, tuple[str, ...]] = {}
     for rules_of_field in by_field(knowledge.rules).values():
         literals |= literals_of(rules_of_field)
-    if before is not None and before == _state(folder):
+    if before == _state(folder):
         # Else a file was changed while it was read, and nobody knows which of both we have.
         kept.keep(cache, name, before, _plain(knowledge, literals))
     return Matchers(knowledge, literals=literals)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerprints.cache import identity, keep, recall
+from fingerprints.cache import identity, keep, recall, takes
 
 VALUE = {"a": (1, 2.5, None, True), "b": ["text", b"bytes"]}
 
@@ -168,6 +168,7 @@ def test_a_folder_that_others_may_write_takes_nothing(kept: Path, source: Path) 
     """Where others could put a file of theirs in the place of ours, nothing is kept."""
     (kept / "it").unlink()
     kept.chmod(0o770)
+    assert not takes(kept)
     keep(kept, "it", _state(source), VALUE)
     assert list(kept.iterdir()) == []
 
@@ -175,8 +176,16 @@ def test_a_folder_that_others_may_write_takes_nothing(kept: Path, source: Path) 
 def test_a_folder_that_cannot_be_made_is_no_failure(source: Path) -> None:
     """Without a place to keep things nothing is kept, silently."""
     folder = source / "below-a-file"
+    assert not takes(folder)
     keep(folder, "it", _state(source), VALUE)
     assert recall(folder, "it", _state(source)) is None
+
+
+def test_a_folder_that_can_be_made_takes_things(tmp_path: Path) -> None:
+    """What is still to be made counts as good, and what was made as well."""
+    assert takes(tmp_path / "deep" / "deeper")
+    (tmp_path / "deep").mkdir(mode=0o700)
+    assert takes(tmp_path / "deep")
 
 
 def test_many_at_once_leave_one_whole_file(kept: Path, source: Path) -> None:
