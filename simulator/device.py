@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 __all__ = [
     "DEVICES",
@@ -43,6 +43,7 @@ __all__ = [
     "Tcp",
     "Tdp",
     "WsDiscovery",
+    "another",
     "load",
     "load_all",
 ]
@@ -249,6 +250,34 @@ class Device:
     tplink_tdp: Tdp | None = None
     dhcp: Dhcp | None = None
     tcp: tuple[Tcp, ...] = ()
+
+
+def another(device: Device, number: int) -> Device:
+    """One more of the same model: MAC and serial number end with `number` (below 10,000)."""
+    stated = [
+        device.sadp.fields.get("DeviceSN", "") if device.sadp else "",
+        str(device.dhip.info.get("SerialNo", "")) if device.dhip else "",
+        device.onvif.information.get("SerialNumber", "") if device.onvif else "",
+    ]
+    serials = {serial: f"{serial[:-4]}{number:04}" for serial in stated if len(serial) > 6}
+    mac = f"{device.mac[:9]}{number.to_bytes(3).hex(':')}"
+    return cast("Device", dataclasses.replace(_replaced(device, serials), mac=mac))
+
+
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
+    """`value` with every one of `texts` replaced, however deep it stands."""
+    if isinstance(value, str):
+        for old, new in texts.items():
+            value = value.replace(old, new)
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)(_replaced(item, texts) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, texts) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: _replaced(getattr(value, part.name), texts) for part in dataclasses.fields(value)}
+        return dataclasses.replace(value, **parts)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

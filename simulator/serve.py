@@ -13,6 +13,7 @@ import functools
 import socket
 import ssl
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Final, TypeAlias, cast
 from simulator import certificates, datagrams, dns, rtsp, web
 from simulator.device import Device, Http, Mdns, Place, Rtsp, Ssdp, Tcp, WsDiscovery
 
-__all__ = ["Listening", "Running", "listen", "serving"]
+__all__ = ["Habits", "Listening", "Running", "listen", "serving"]
 
 IDLE_SECONDS: Final = 10.0
 MAX_HEAD: Final = 16_384
@@ -60,6 +61,17 @@ class _Streams:
 
 
 @dataclass(frozen=True, slots=True)
+class Habits:
+    """How a device serves: seconds it thinks before each answer, connections it takes at once."""
+
+    late: float = 0.0
+    connections: int = MAX_CONNECTIONS
+
+
+_PROMPT: Final = Habits()
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """A device whose sockets are open and do not answer yet."""
 
@@ -67,6 +79,7 @@ class Listening:
     place: Place
     datagrams: tuple[_Datagrams, ...]
     streams: tuple[_Streams, ...]
+    habits: Habits = _PROMPT
 
     def close(self) -> None:
         """Close every socket."""
@@ -74,7 +87,7 @@ class Listening:
             sock.close()
 
 
-def listen(device: Device, place: Place) -> Listening:
+def listen(device: Device, place: Place, habits: Habits = _PROMPT) -> Listening:
     """Open every socket of `device` at `place`.
 
     With an interface, the device listens on all its addresses there and joins the multicast
@@ -92,7 +105,7 @@ def listen(device: Device, place: Place) -> Listening:
             opened.callback(sock.close)
             tcp.append(_Streams(sock, service))
         opened.pop_all()
-    return Listening(device, place, tuple(udp), tuple(tcp))
+    return Listening(device, place, tuple(udp), tuple(tcp), habits)
 
 
 @asynccontextmanager
@@ -114,6 +127,7 @@ class Running:
         self._transports: list[tuple[asyncio.DatagramTransport, _Datagrams]] = []
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._open: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Start answering on every socket."""
@@ -121,7 +135,7 @@ class Running:
         for device in self.devices:
             for part in device.datagrams:
                 transport, _ = await loop.create_datagram_endpoint(
-                    functools.partial(_Udp, part), sock=part.sock
+                    functools.partial(_Udp, part, device.habits.late), sock=part.sock
                 )
                 self._transports.append((transport, part))
             for stream in device.streams:
@@ -160,19 +174,26 @@ class Running:
         self, listening: Listening, service: Http | Rtsp | Tcp
     ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if len(self._connections) >= MAX_CONNECTIONS * len(self.devices):
+            ip = listening.place.ip
+            if self._open[ip] >= listening.habits.connections:
                 writer.transport.abort()
                 return
+            self._open[ip] += 1
             task = asyncio.ensure_future(_converse(listening, service, reader, writer))
             self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            task.add_done_callback(functools.partial(self._over, ip))
 
         return accept
 
+    def _over(self, ip: str, task: asyncio.Task[None]) -> None:
+        self._open[ip] -= 1
+        self._connections.discard(task)
+
 
 class _Udp(asyncio.DatagramProtocol):
-    def __init__(self, part: _Datagrams) -> None:
+    def __init__(self, part: _Datagrams, late: float) -> None:
         self._part = part
+        self._late = late
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -184,7 +205,10 @@ class _Udp(asyncio.DatagramProtocol):
             return
         for payload, to_group in self._part.respond(data, addr):
             target = self._part.group if to_group and self._part.group else addr
-            self._transport.sendto(payload, target)
+            if self._late:
+                asyncio.get_running_loop().call_later(self._late, self._transport.sendto, payload, target)
+            else:
+                self._transport.sendto(payload, target)
 
 
 def _tls(service: Http | Rtsp | Tcp) -> ssl.SSLContext | None:
@@ -234,6 +258,7 @@ async def _exchange(
         if request is None or request.length > MAX_BODY:
             return False
         body = await reader.readexactly(request.length)
+        await asyncio.sleep(listening.habits.late)
         if isinstance(service, Rtsp):
             if not request.version.startswith("RTSP"):
                 return False

@@ -82,7 +82,7 @@ async def ask_link(
     passes: int = 2,
     wait: float = 0.5,
 ) -> None:
-    """Ask for every target that is not `known` yet, in `passes`, each followed by `wait` seconds.
+    """Ask for every target that is not `known` yet, in `passes`; `wait` seconds follow the last.
 
     `targets` begins anew at every pass, so that no list of them is kept. Closes nothing.
     Raises OSError when the interface goes away.
@@ -91,13 +91,14 @@ async def ask_link(
     ask = _asker(interface)
     loop.add_reader(sock, _receive, sock, heard)
     try:
-        for _ in range(passes):
+        for number in range(passes):
             silent = (target for target in targets() if not known(target))
             while batch := list(itertools.islice(silent, pace.batch)):
                 await pace.packet_rate(len(batch))
                 for target in batch:
                     await loop.sock_sendall(sock, ask(target))
-            await asyncio.sleep(wait)
+            # Who answers later than the next question still is heard; after the last there is no next.
+            await asyncio.sleep(wait if number == passes - 1 else wait / 2)
     finally:
         loop.remove_reader(sock)
 

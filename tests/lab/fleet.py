@@ -1,7 +1,7 @@
 """Serves many simulated devices from one process, each in its own network namespace.
 
-Standard input brings lines ``{"namespace", "device", "ip", "ip6", "interface", "mac"}`` (JSON),
-then an empty line; the answer is ``ready``. Each line ``announce`` after that has every device
+Standard input brings lines ``{"namespace", "device", "ip", "ip6", "interface", "mac", "late",
+"connections"}`` (JSON), then an empty line; the answer is ``ready``. Each line ``announce`` after that has every device
 announce itself and is answered with the number of datagrams. The end of the input ends it.
 """
 
@@ -12,8 +12,8 @@ import json
 import sys
 from typing import TextIO
 
-from simulator.device import Place, load
-from simulator.serve import Listening, listen, serving
+from simulator.device import Place, another, load
+from simulator.serve import Habits, Listening, listen, serving
 from tests.lab.namespaces import inside
 
 
@@ -23,7 +23,10 @@ def _open(orders: TextIO) -> list[Listening]:
         order = json.loads(line)
         with inside(order["namespace"]):
             place = Place(order["ip"], order["mac"], order["ip6"], order["interface"])
-            opened.append(listen(load(order["device"]), place))
+            device = load(order["device"])
+            if device.mac != place.mac:
+                device = another(device, int(place.mac[9:].replace(":", ""), 16))
+            opened.append(listen(device, place, Habits(order["late"], order["connections"])))
     return opened
 
 

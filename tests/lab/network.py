@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from simulator.device import Device
+from simulator.serve import Habits
 from tests.lab import namespaces
 from tests.lab.software import SOFTWARE, Software
 from tests.lab.trunk import Trunk
@@ -63,7 +64,7 @@ class Lab:
 
     10.77.0.0/24 and fd77::/64, no route out. The scanner has 10.77.0.250. With `vlans`, the
     members are spread over these VLANs in turn, and the scanner's interface has no address: it
-    only hears what the members say, on a tagged trunk.
+    only hears what the members say, on a tagged trunk. `habits` are those of every device.
     """
 
     subnet: Final = "10.77.0.0/24"
@@ -76,12 +77,14 @@ class Lab:
         software: Iterable[Software],
         folder: Path,
         vlans: Sequence[int] = (),
+        habits: Habits | None = None,
     ) -> None:
         self._prefix = namespaces.prefix()
         self.scanner = f"{self._prefix}scanner"
         self._switch = f"{self._prefix}switch"
         self._folder = folder
         self._vlans = tuple(vlans)
+        self._habits = habits or Habits()
         truths: list[Device | Software] = [*devices, *software]
         self.members = tuple(self._member(number, truth) for number, truth in enumerate(truths, start=1))
         self._fleet: subprocess.Popen[str] | None = None
@@ -221,7 +224,8 @@ class Lab:
             raise RuntimeError("the fleet has no pipes")
         for member in self.devices:
             order = {"namespace": member.namespace, "device": member.name, "ip": member.ip, "ip6": member.ip6}
-            fleet.stdin.write(json.dumps({**order, "mac": member.mac, "interface": INTERFACE}) + "\n")
+            order |= {"mac": member.mac, "interface": INTERFACE}
+            fleet.stdin.write(json.dumps({**order, **asdict(self._habits)}) + "\n")
         fleet.stdin.write("\n")
         fleet.stdin.flush()
         if fleet.stdout.readline() != "ready\n":
