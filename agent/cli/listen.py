@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.listening import Ear, Orders, listen_on
+from agent.cli.listening import Ear, listen_on
 from agent.cli.options import (
     FailOnOption,
     FormatOption,
@@ -20,7 +20,9 @@ from agent.cli.options import (
     SiteOption,
     VerboseOption,
 )
+from agent.cli.orders import Orders
 from agent.cli.periods import seconds_of
+from agent.cli.snapshots import write_snapshot
 from agent.cli.wiring import deliver, prepare, run_facts, say
 from agent.config import ConfigError
 from agent.interfaces import Interface, interfaces, own_addresses
@@ -92,18 +94,10 @@ def listen(
                 orders,
                 seconds,
                 every,
-                lambda: _snapshot(report(ear, "snapshot"), form, output),
+                lambda: write_snapshot(report(ear, "snapshot"), form, output),
             )
         whole = report(ear, ended)
     raise deliver(whole, form, output, fail_on, quiet=quiet)
-
-
-def _snapshot(report: Report, form: FormatOption, output: Path | None) -> None:
-    """A report of what is known so far; a full disk now is no reason to stop listening for weeks."""
-    try:
-        deliver(report, form, output, None, quiet=True)
-    except OSError as error:
-        say(f"camcensus: no snapshot: {output}: {error.strerror}")
 
 
 def _chosen(present: Sequence[Interface], named: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,38 +13,13 @@ from typing import Any, BinaryIO, Final
 from agent.capture.evidence import Evidence
 from agent.capture.live import Live
 from agent.census import Tally
+from agent.cli.orders import Orders
 from agent.probes import ALL
 
-__all__ = ["Ear", "Orders", "listen_on"]
+__all__ = ["Ear", "listen_on"]
 
 _WAIT_MILLISECONDS: Final = 200
 _HEED_SECONDS: Final = 1.0
-
-
-@dataclass(slots=True)
-class Orders:
-    """What signals ask for: to end, to write a snapshot, to open files anew."""
-
-    end: bool = False
-    snapshot: bool = False
-    reopen: bool = False
-
-    @contextlib.contextmanager
-    def by_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM, SIGUSR1 and SIGHUP as orders while the block runs."""
-        names = {"end": ("SIGINT", "SIGTERM"), "snapshot": ("SIGUSR1",), "reopen": ("SIGHUP",)}
-        before = {}
-        for order, signals in names.items():
-            for name in signals:
-                # Not every system has them all.
-                number = getattr(signal, name, None)
-                if number is not None:
-                    before[number] = signal.signal(number, lambda *_, order=order: setattr(self, order, True))
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass(slots=True)

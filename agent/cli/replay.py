@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-from agent.capture import Replay, find_captures
+from agent.capture import CaptureStats, Replay, Source, find_captures
+from agent.capture.following import Following
+from agent.census import Tally
 from agent.cli.options import (
     FailOnOption,
     FormatOption,
@@ -18,20 +24,44 @@ from agent.cli.options import (
     SiteOption,
     VerboseOption,
 )
+from agent.cli.orders import Orders
+from agent.cli.periods import seconds_of
+from agent.cli.snapshots import write_snapshot
 from agent.cli.wiring import deliver, prepare, run_facts, say
+from agent.config import ConfigError
 from agent.probes import ALL
-from fingerprints.model import Problem
+from fingerprints.model import Problem, Report
 from reporters.text import visible
 
 __all__ = ["replay"]
 
+_LOOK_SECONDS: Final = 1.0
+_MAX_TOLD: Final = 1_000
+"""Captures that a report tells of one by one when a folder is followed."""
+
 FilesArgument = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="pcap or pcapng, .gz too; folders; - is stdin.")
+]
+FollowOption = Annotated[
+    bool, typer.Option("--follow", help="Go on: take up captures of the folders as they are finished.")
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", help="With --follow: remember in this file what was read, for the next run."),
+]
+EveryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--snapshot-every", help="With --follow: write the report to --output so often, such as 10m."
+    ),
 ]
 
 
 def replay(
     files: FilesArgument,
+    follow: FollowOption = False,
+    state: StateOption = None,
+    snapshot_every: EveryOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
     policy: PolicyOption = None,
@@ -43,32 +73,107 @@ def replay(
 ) -> None:
     """Read recorded captures: the same verdicts as live, offline."""
     started = datetime.now(UTC)
+    every = seconds_of(snapshot_every, "--snapshot-every")
+    if not follow and (state is not None or every is not None):
+        raise ConfigError("--state and --snapshot-every go with --follow")
+    if every is not None and output is None:
+        raise ConfigError("--snapshot-every: name a file with --output for the snapshots")
     bench = prepare(policy, oui)
-    tally = bench.tally(site=site)
-    problems: list[Problem] = []
-    captures: list[Replay] = []
-    interrupted = False
+    reading = _Captures(bench.tally(site=site), quiet=quiet or not verbose)
+
+    def report(ended: str = "") -> Report:
+        return reading.tally.report(
+            coverage={**reading.coverage(), **({"ended": ended} if ended else {})},
+            run=run_facts(bench, "replay", started, files=files),
+            on=datetime.now(UTC).date(),
+            problems=reading.problems,
+        )
+
+    if follow:
+        _follow(reading, files, state, every, lambda: write_snapshot(report("snapshot"), form, output))
+        raise deliver(report("interrupted"), form, output, fail_on, quiet=quiet)
     try:
-        for source in find_captures(files, problems.append):
-            capture = Replay(source, ALL)
-            # Before it is read: what is known of a capture counts even if reading is stopped.
-            captures.append(capture)
-            for message in capture:
-                tally.feed(message)
-            if verbose:
-                say(f"{visible(capture.name)}: {capture.stats.frames} frames", quiet=quiet)
+        for source in find_captures(files, reading.problems.append):
+            reading.read(source)
     except KeyboardInterrupt:
-        interrupted = True
+        reading.interrupted = True
         say("interrupted: this is what is known so far", quiet=quiet)
-    problems += [problem for capture in captures for problem in capture.problems]
-    report = tally.report(
-        coverage={
-            "incomplete": interrupted or bool(problems),
-            "interrupted": interrupted,
-            "captures": [capture.stats.to_json() for capture in captures],
-        },
-        run=run_facts(bench, "replay", started, files=files),
-        on=started.date(),
-        problems=problems,
-    )
-    raise deliver(report, form, output, fail_on, quiet=quiet)
+    raise deliver(report(), form, output, fail_on, quiet=quiet)
+
+
+class _Captures:
+    """What was read into one census."""
+
+    def __init__(self, tally: Tally, *, quiet: bool) -> None:
+        self.tally = tally
+        self.problems: list[Problem] = []
+        self.interrupted = False
+        self._quiet = quiet
+        self._told: deque[CaptureStats] = deque()
+        self._more = 0
+
+    def read(self, source: Source, orders: Orders | None = None) -> None:
+        """Read one capture, unless it is ordered to end."""
+        capture = Replay(source, ALL)
+        # Before it is read: what is known of a capture counts even if reading is stopped.
+        self._told.append(capture.stats)
+        try:
+            for message in capture:
+                self.tally.feed(message)
+                if orders is not None and orders.end:
+                    self.interrupted = True
+                    break
+        finally:
+            self.problems += capture.problems
+        say(f"{visible(capture.name)}: {capture.stats.frames} frames", quiet=self._quiet)
+
+    def forget_details(self) -> None:
+        """Keep only the latest captures by name, and their problems: this may go on for weeks."""
+        while len(self._told) > _MAX_TOLD:
+            self._told.popleft()
+            self._more += 1
+        for problem in self.problems:
+            self.tally.note(problem)
+        self.problems = self.problems[-1:]
+
+    def coverage(self) -> dict[str, object]:
+        """The part of a report's coverage that tells of the captures."""
+        return {
+            "incomplete": self.interrupted or bool(self.problems),
+            "interrupted": self.interrupted,
+            "captures": [stats.to_json() for stats in self._told],
+            **({"captures_before": self._more} if self._more else {}),
+        }
+
+
+def _follow(
+    reading: _Captures,
+    names: Sequence[str],
+    state: Path | None,
+    every: float | None,
+    snapshot: Callable[[], object],
+) -> None:
+    """Read captures of folders as they are finished, until a signal ends it."""
+    for name in names:
+        if not Path(name).is_dir():
+            raise ConfigError(f"--follow: {name}: is no folder")
+    try:
+        following = Following([Path(name) for name in names], reading.problems.append, state)
+    except ValueError as error:
+        raise ConfigError(f"--state: {error}") from None
+    orders = Orders()
+    due = None if every is None else time.monotonic() + every
+    with orders.by_signals():
+        while not orders.end:
+            for source in following.finished(time.monotonic()):
+                reading.read(source, orders)
+                reading.forget_details()
+                if orders.end:
+                    break
+            now = time.monotonic()
+            if orders.snapshot or (due is not None and now >= due):
+                orders.snapshot = False
+                due = None if every is None else now + every
+                snapshot()
+            if not orders.end:
+                time.sleep(_LOOK_SECONDS)

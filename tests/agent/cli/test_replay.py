@@ -100,3 +100,37 @@ def _waits_for_input(pid: int) -> bool:
     """Whether a process is in read(2), number 0 or 63, on its standard input."""
     words = Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").split()
     return words[0] in {"0", "63"} and words[1] == "0x0"
+
+
+def test_a_folder_is_followed(tmp_path: Path) -> None:
+    """Captures are taken up as they are finished, a snapshot shows them, and SIGINT ends with the report."""
+    folder, output = tmp_path / "captures", tmp_path / "report.json"
+    folder.mkdir()
+    argv = [sys.executable, "-m", "agent.cli", "replay", str(folder), "--follow", "--format", "json"]
+    with subprocess.Popen([*argv, "-o", str(output), "--snapshot-every", "1s"], cwd=REPO) as process:
+        try:
+            for name, makers in (("hikvision", {"Hikvision"}), ("dahua", {"Hikvision", "Dahua"})):
+                shutil.copy(PCAPS / f"{name}.pcap", folder / f"{name}1.pcap")
+                (folder / f"{name}2.pcap").write_bytes((PCAPS / "no-cameras.pcap").read_bytes())
+                while not makers <= _makers(output):
+                    assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    report = json.loads(output.read_text(encoding="utf-8"))
+    assert report["coverage"]["ended"] == "interrupted"
+    assert len(report["coverage"]["captures"]) == 2
+
+
+@pytest.mark.parametrize("options", [["--state", "x"], ["--snapshot-every", "1m"], ["--follow"]])
+def test_following_is_for_folders(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What only makes sense together is a mistake alone: exit 2, with a word why."""
+    assert run(["replay", str(PCAPS / "dahua.pcap"), *options]) == 2
+    assert "follow" in capsys.readouterr().err
+
+
+def _makers(output: Path) -> set[str]:
+    """The manufacturers in a report, if it is there yet."""
+    if not output.exists():
+        return set()
+    return {device["manufacturer"] for device in json.loads(output.read_text(encoding="utf-8"))["devices"]}
