@@ -73,7 +73,7 @@ def read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Count
         raise ValueError(f"not the state of a census of format {_FORMAT}")
     try:
         return _read(state)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"not the state of a census: {error!r}") from None
 
 

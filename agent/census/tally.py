@@ -8,7 +8,7 @@ ordered or divided among workers (as long as no bound was reached; what had to g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -56,13 +56,17 @@ class _Call(NamedTuple):
 
 
 class _Effect(NamedTuple):
-    """What a Message changes each time it is heard; `mark` is the earliest place it was read at."""
+    """What a Message changes each time it is heard; `mark` is the earliest place it was read at.
+
+    `told` are hosts other than the sender that it shows to be there.
+    """
 
     mark: tuple[float, str, int]
     probe: str | None
-    malformed: bool
-    asks: tuple[_Ask, ...]
-    calls: tuple[_Call, ...]
+    malformed: bool = False
+    told: tuple[Key, ...] = ()
+    asks: tuple[_Ask, ...] = ()
+    calls: tuple[_Call, ...] = ()
 
 
 class Tally:
@@ -98,6 +102,7 @@ class Tally:
         self._clouds = Clouds()
         self._counts = Counts()
         self._remembered: dict[int, _Effect] = {}
+        self._evicted = 0
         self._worths: dict[Key, tuple[int, int]] = {}
 
     # Taking in
@@ -126,6 +131,10 @@ class Tally:
         # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
         name = hash((message.sender, message.receiver, protocol, message.payload, message.asked))
         mark = (math.inf if at is None else at, message.via, message.frame or 0)
+        if self._hosts.evicted != self._evicted:
+            # Hosts that were forgotten may say everything once more.
+            self._evicted = self._hosts.evicted
+            self._remembered.clear()
         known = effect = self._remembered.get(name)
         if effect is None or mark < effect.mark:
             # An equal one from an earlier time is read again: the first place of a fact is kept.
@@ -167,6 +176,10 @@ class Tally:
             self._counts.messages[effect.probe] += 1
             if effect.malformed:
                 self._counts.malformed[effect.probe] += 1
+        for key in effect.told:
+            host = self._hosts.host(key)
+            host.spoke = True
+            host.times.seen(at)
         for ask in effect.asks:
             self._talk.ask(*ask, at)
         for key, name, maker, field, address in effect.calls:
@@ -200,7 +213,7 @@ class Tally:
                 party = _party(message.sender)
                 if party is not None and message.via != "scan":
                     self._talk.search(party, probe.name)
-        return _Effect(mark, None, malformed=False, asks=(), calls=())
+        return _Effect(mark, None)
 
     def _candidates(self, message: Message) -> Iterable[Probe]:
         if message.protocol:
@@ -225,22 +238,25 @@ class Tally:
         malformed: bool,
     ) -> _Effect:
         calls = []
+        told: dict[Key, None] = {}
         asking = False
         key = _key(message.sender)
         for fact in facts:
             asking |= fact.about == "listener"
-            self._learn(fact, probe, message, at)
+            told |= dict.fromkeys(self._learn(fact, probe, message, at))
             if fact.field in _CLOUD_FIELDS and fact.about == "speaker" and key is not None:
                 cloud = self._maker_of(fact.text)
                 if cloud is not None:
                     address = None if fact.field == "dns.query" else host_address(message.receiver.ip)
                     calls.append(_Call(key, fact.text[:253], cloud.maker, fact.field, address))
+        if key is not None:
+            told.pop(key, None)
         asks: list[_Ask] = []
         if message.asked and message.transport in {"tcp", "tls"}:
             asks += self._asks(message.receiver, message.sender, probe.name, message.via)
         if asking:
             asks += self._asks(message.sender, message.receiver, probe.name, message.via)
-        return _Effect(mark, probe.name, malformed, tuple(asks), tuple(calls))
+        return _Effect(mark, probe.name, malformed, tuple(told), tuple(asks), tuple(calls))
 
     @staticmethod
     def _asks(asker: Speaker, asked: Speaker, protocol: str, via: str) -> Iterable[_Ask]:
@@ -255,7 +271,8 @@ class Tally:
         ):
             yield _Ask(one, other, protocol, asked.port)
 
-    def _learn(self, fact: Fact, probe: Probe, message: Message, at: float | None) -> None:
+    def _learn(self, fact: Fact, probe: Probe, message: Message, at: float | None) -> Iterator[Key]:
+        """Keep a Fact under whom it describes; hosts that it shows to be there, beside the sender."""
         subject = message.sender
         asker = None
         if fact.about == "listener":
@@ -271,17 +288,13 @@ class Tally:
             return
         kept = Fact(fact.field, fact.text[:MAX_TEXT])
         speaker = Speaker(key[2], key[1], subject.port, key[0])
-        host = self._hosts.host(key)
-        host.learn(Observation(kept, speaker, probe.name, at, message.via, message.frame), asker)
+        row = Observation(kept, speaker, probe.name, at, message.via, message.frame)
+        self._hosts.host(key).learn(row, asker)
         if asker is None:
-            host.spoke = True
-            host.times.seen(at)
-        if fact.field == "ip.address" and probe.name in _BINDING and key[1] is not None:
-            address = host_address(fact.text)
-            if address is not None:
-                bound = self._hosts.host((key[0], key[1], address))
-                bound.spoke = True
-                bound.times.seen(at)
+            yield key
+            address = host_address(fact.text) if fact.field == "ip.address" else None
+            if address is not None and probe.name in _BINDING and key[1] is not None:
+                yield key[0], key[1], address
 
     def _worth(self, key: Key, host: Host) -> int:
         """How much a host matters when room is short: a maker's sign most, a stranger of the internet least."""
