@@ -315,8 +315,9 @@ class Streams:
     def _ended(self, key: _Key, flow: _Flow, number: int, *, reset: bool) -> None:
         if reset:
             self._close(key)
-        elif not flow.sides[number].waiting and flow.speaker == number:
-            flow.finish(self._done)
+        elif not flow.sides[number].waiting:
+            if flow.speaker == number:
+                flow.finish(self._done)
             self._want(key, flow, number, 0)
 
     def _close(self, key: _Key) -> None:
