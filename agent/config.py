@@ -37,7 +37,7 @@ class Settings:
     """Everything a scan, a replay or an identification can be told.
 
     `ports` empty means the default ports; `rate` is in packets a second, in place of the
-    profile's; `time_limit` is in seconds. The TOML file has the
+    profile's, `passes` as well; `time_limit` is in seconds. The TOML file has the
     same names, with ``-`` or ``_``.
     """
 
@@ -48,6 +48,7 @@ class Settings:
     profile: str = "standard"
     ports: tuple[int, ...] = ()
     rate: float | None = None
+    passes: int | None = None
     time_limit: float | None = None
     site: str | None = None
     policies: tuple[str, ...] = ()
@@ -165,6 +166,12 @@ def _rate(value: object) -> float:
     return float(text)
 
 
+def _passes(value: object) -> int:
+    if isinstance(value, bool) or str(value) not in {str(number) for number in range(1, 11)}:
+        raise ValueError(f"{value!r} is not a number of passes from 1 to 10")
+    return int(str(value))
+
+
 def _path(value: object) -> Path:
     return (value if isinstance(value, Path) else Path(_text(value))).expanduser()
 
@@ -177,6 +184,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "profile": _profile,
     "ports": _ports,
     "rate": _rate,
+    "passes": _passes,
     "time_limit": _seconds,
     "site": _text,
     "policies": _texts,

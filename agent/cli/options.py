@@ -17,7 +17,7 @@ __all__ = [
     "OutputFormat",
     "OutputOption",
     "PolicyOption",
-    "Profile",
+    "ProfileName",
     "QuietOption",
     "SiteOption",
     "VerboseOption",
@@ -40,7 +40,7 @@ class FailOn(StrEnum):
     SUSPECTED = "suspected"
 
 
-class Profile(StrEnum):
+class ProfileName(StrEnum):
     """How hard a scan may touch hosts."""
 
     GENTLE = "gentle"

@@ -23,7 +23,7 @@ from agent.cli.options import (
     OutputFormat,
     OutputOption,
     PolicyOption,
-    Profile,
+    ProfileName,
     QuietOption,
     SiteOption,
     VerboseOption,
@@ -36,7 +36,7 @@ from agent.cli.wiring import deliver, opened, prepare, run_facts, say
 from agent.config import ConfigError, Settings, load_settings
 from agent.interfaces import choose, interfaces, own_addresses, private_subnets
 from agent.journal import Journal, JournalError, Stopped, named, newest, read_journal
-from agent.pace import PROFILES
+from agent.pace import PROFILES, Profile
 from agent.scope import Scope, ScopeError
 from agent.sweep import Manner, means
 
@@ -61,7 +61,7 @@ PortsOption = Annotated[
     str | None, typer.Option("--ports", help="TCP ports to try, such as 80,554,8000-8010, instead of ours.")
 ]
 ProfileOption = Annotated[
-    Profile | None, typer.Option("--profile", help="How hard the network may be touched. Default: standard.")
+    ProfileName | None, typer.Option("--profile", help="How hard the network may be touched. Default: standard.")
 ]
 LimitOption = Annotated[
     str | None, typer.Option("--time-limit", help="Stop after this time, such as 90s, 10m, 2h, and report.")
@@ -74,6 +74,10 @@ ConfigOption = Annotated[
 
 RateOption = Annotated[
     str | None, typer.Option("--rate", help="Packets a second over the whole scan, instead of the profile's.")
+]
+PassesOption = Annotated[
+    int | None,
+    typer.Option("--passes", min=1, max=10, help="How often a silent address is looked for."),
 ]
 PlanOption = Annotated[
     bool,
@@ -126,6 +130,7 @@ def scan(
     ports: PortsOption = None,
     profile: ProfileOption = None,
     rate: RateOption = None,
+    passes: PassesOption = None,
     time_limit: LimitOption = None,
     plan: PlanOption = False,
     alive_only: AliveOption = False,
@@ -153,6 +158,7 @@ def scan(
         "profile": profile.value if profile is not None else None,
         "ports": ports,
         "rate": rate,
+        "passes": passes,
         "time_limit": time_limit,
         "site": site,
         "policies": policy,
@@ -175,12 +181,11 @@ def scan(
     if plan:
         _tell_plan(order, scope, Survey(scope, links, manner=manner), form, output)
         return
-    chosen = PROFILES[settings.profile]
     what = Survey(
         scope,
         links,
         left_out,
-        chosen if settings.rate is None else chosen.at(settings.rate),
+        _paced(PROFILES[settings.profile], settings),
         settings.ports or DEFAULT_PORTS,
         bool(settings.ports),
         manner,
@@ -221,7 +226,7 @@ def scan(
 
 def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str | None) -> _Order:
     """The order of the scan to go on with; only what does not change it may be set anew."""
-    for name in ("targets", "exclude", "allow_public", "interfaces", "profile", "ports", "rate"):
+    for name in ("targets", "exclude", "allow_public", "interfaces", "profile", "ports", "rate", "passes"):
         if given[name] is not None:
             raise ConfigError(f"--{name.replace('_', '-')}: cannot be changed with --resume")
     path = checkpoint or newest(places.scans())
@@ -240,6 +245,13 @@ def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str 
     return _Order(settings, settings.targets, ping, alive_only, stopped)
 
 
+def _paced(profile: Profile, settings: Settings) -> Profile:
+    """The profile with what the user set otherwise."""
+    if settings.rate is not None:
+        profile = profile.at(settings.rate)
+    return profile if settings.passes is None else replace(profile, passes=settings.passes)
+
+
 def _manner(order: _Order, scope: Scope) -> Manner:
     stopped = order.stopped
     manner = Manner(ping=order.ping)
@@ -256,9 +268,7 @@ def _tell_plan(
     order: _Order, scope: Scope, what: Survey, form: OutputFormat | None, output: Path | None
 ) -> None:
     swept = means(scope, what.links, raw=what.manner.raw)
-    rate = order.settings.rate
-    profiles = [each if rate is None else each.at(rate) for each in PROFILES.values()]
-    rows = [estimate(each, swept, what.manner) for each in profiles]
+    rows = [estimate(_paced(each, order.settings), swept, what.manner) for each in PROFILES.values()]
     ports = order.settings.ports or DEFAULT_PORTS
     with opened(output) as out:
         if form in {OutputFormat.JSON, OutputFormat.JSONL}:
