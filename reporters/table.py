@@ -40,16 +40,32 @@ _CLASSES: Final[Mapping[str, str]] = {
     "unknown": "-",
 }
 
-_COVERAGE: Final[Mapping[str, str]] = {
-    "unidentified": "{} hosts are there, and nothing they said tells who made them",
-    "without_mac": "{} hosts were seen without their MAC address (behind a router, or never by themselves)",
-    "remote_addresses_left_out": "{} public addresses were left out",
-    "hosts_forgotten": "{} hosts were forgotten, because there were too many to keep",
-}
-"""What each count of the coverage means; a count of none is not worth a line."""
+_MAX_SPOTS: Final = 6
+_MAX_OTHERS: Final = 6
+_MAX_CALLERS: Final = 6
 _SAID_ELSEWHERE: Final = frozenset(
-    {"incomplete", "hosts", "identified", "flagged", "suspected", "messages_read", *_COVERAGE}
+    {
+        "blind_spots",
+        "flagged",
+        "hosts",
+        "hosts_forgotten",
+        "identified",
+        "incomplete",
+        "messages_malformed",
+        "messages_read",
+        "messages_without_time",
+        "out_of_scope",
+        "recorders",
+        "remote_addresses_left_out",
+        "scanners",
+        "subnets",
+        "suspected",
+        "unidentified",
+        "unidentified_hosts",
+        "without_mac",
+    }
 )
+"""Parts of the coverage that blind spots or the summary tell of."""
 
 
 def write(report: Report, out: TextIO) -> None:
@@ -66,6 +82,7 @@ def _lines(report: Report, columns: int, *, colour: bool) -> Iterator[str]:
         yield from _devices(report.devices, columns, colour=colour)
         yield ""
     yield from _summary(report.devices)
+    yield from _phone_home(report, columns)
     yield from _not_seen(report, columns)
     yield from _problems(report.problems, columns)
     yield ""
@@ -145,20 +162,49 @@ def _summary(devices: tuple[Device, ...]) -> Iterator[str]:
             yield f"  {status:<10} {count:>4}  {visible(name)}"
 
 
+def _phone_home(report: Report, columns: int) -> Iterator[str]:
+    """Which devices call makers' clouds: a line for each device and maker."""
+    calls: dict[tuple[str, str], Counter[str]] = {}
+    for row in report.phone_home:
+        calls.setdefault((row.device, row.maker), Counter())[row.name] += row.count
+    if not calls:
+        return
+    places = {device.id: device.addresses[0] if device.addresses else device.id for device in report.devices}
+    yield ""
+    yield "Calls to makers' clouds"
+    ranked = sorted(calls.items(), key=lambda item: (-item[1].total(), item[0]))
+    for (device, maker), names in ranked[:_MAX_CALLERS]:
+        most = names.most_common(1)[0][0]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        times = f"{names.total()} time{'' if names.total() == 1 else 's'}"
+        where = visible(places.get(device, device))
+        yield from _wrapped(f"  {where}: {visible(maker)}, {shortened(most, 80)}{more}, {times}", columns)
+    if len(ranked) > _MAX_CALLERS:
+        yield f"  and {len(ranked) - _MAX_CALLERS} more (--format json has all)"
+
+
 def _not_seen(report: Report, columns: int) -> Iterator[str]:
-    lines = [
-        text.format(count)
-        for key, text in _COVERAGE.items()
-        if isinstance(count := report.coverage.get(key), int) and count
-    ]
-    lines += _other_coverage(report.coverage)
-    if not report.complete:
-        lines.insert(0, "INCOMPLETE: not everything that was asked for was covered")
+    lines = [] if report.complete else ["INCOMPLETE: not everything that was asked for was covered"]
+    lines += _blind_spots(report.coverage)
+    others = list(_other_coverage(report.coverage))
+    lines += others[:_MAX_OTHERS]
+    if len(others) > _MAX_OTHERS:
+        lines.append(f"and {len(others) - _MAX_OTHERS} more counts (--format json has all)")
     if lines:
         yield ""
         yield "Coverage"
     for line in lines:
         yield from _wrapped(f"  {line}", columns)
+
+
+def _blind_spots(coverage: Mapping[str, object]) -> Iterator[str]:
+    """What was not seen, each with the step that would close it."""
+    rows = coverage.get("blind_spots")
+    spots = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list | tuple) else []
+    for row in spots[:_MAX_SPOTS]:
+        yield shortened(f"{row.get('what')}; {row.get('step')}", 300)
+    if len(spots) > _MAX_SPOTS:
+        yield f"and {len(spots) - _MAX_SPOTS} more (--format json has all)"
 
 
 def _other_coverage(coverage: Mapping[str, object]) -> Iterator[str]:
