@@ -1,0 +1,1 @@
+"""The central inventory: one list of every camera with the proof that it comes down."""

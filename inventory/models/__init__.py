@@ -1,0 +1,34 @@
+"""Every table of the inventory."""
+
+from __future__ import annotations
+
+from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
+from inventory.models.people import AuditEntry, Membership, Role
+from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
+from inventory.models.removal import Alert, Plan, PlanChange
+from inventory.models.runs import Agent, ApiToken, Run, RunPart
+
+__all__ = [
+    "Agent",
+    "Alert",
+    "ApiToken",
+    "AuditEntry",
+    "Device",
+    "Facts",
+    "Finding",
+    "Identity",
+    "Kind",
+    "Membership",
+    "Organisation",
+    "Plan",
+    "PlanChange",
+    "Role",
+    "Run",
+    "RunPart",
+    "Sensitivity",
+    "Sighting",
+    "Site",
+    "SiteTally",
+    "Subnet",
+    "Verdict",
+]

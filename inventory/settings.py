@@ -1,0 +1,105 @@
+"""Django's settings, all of them from the environment: see docs/inventory.md."""
+
+from __future__ import annotations
+
+from inventory import environment
+
+EMBEDDED = environment.embedded()
+HTTPS = environment.flag("CAMCENSUS_HTTPS", default=not EMBEDDED)
+"""Whether browsers reach this over HTTPS; the embedded inventory is for this machine alone."""
+
+DEBUG = environment.flag("CAMCENSUS_DEBUG", default=False)
+SECRET_KEY = environment.secret_key()
+ALLOWED_HOSTS = environment.words("CAMCENSUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.words("CAMCENSUS_TRUSTED_ORIGINS", "")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "inventory.apps.InventoryConfig",
+]
+MIDDLEWARE = [
+    "inventory.headers.security_headers",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "inventory.urls"
+WSGI_APPLICATION = "inventory.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": environment.database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+] + [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    }
+]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+STATIC_URL = "static/"
+APPEND_SLASH = False
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+# A probe of the machine that runs us speaks plain HTTP to us, not to the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if environment.flag("CAMCENSUS_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Reports are read in pieces under a bound of their own; forms stay small.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "inventory.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}
+
+CAMCENSUS_MAX_BODY = environment.number("CAMCENSUS_MAX_BODY", 32 * 1024 * 1024)
+"""Most bytes of a report as it is sent."""
+CAMCENSUS_MAX_REPORT = environment.number("CAMCENSUS_MAX_REPORT", 256 * 1024 * 1024)
+"""Most bytes of a report when it is unpacked."""
+CAMCENSUS_ABSENCES = environment.number("CAMCENSUS_ABSENCES", 3)
+"""How many complete scans have to miss a removed device until it is verified gone."""
+CAMCENSUS_SIGHTING_GAP_HOURS = environment.number("CAMCENSUS_SIGHTING_GAP_HOURS", 7 * 24)
+"""Longest silence, in hours, that does not end an interval in which a device was seen."""
+CAMCENSUS_METRICS_TOKEN = environment.words("CAMCENSUS_METRICS_TOKEN", "")
+"""The bearer tokens that may read /metrics; none: whoever reaches it may."""
