@@ -144,10 +144,17 @@ def _in_parts(
             for scout in scouts:
                 scout.start()
             reader = _Reader(savefile, probes, reading)
-            yield from reader.messages()
+            alone = None
+            try:
+                yield from reader.messages()
+            except Broken as broken:
+                # The first part does not end where it was thought to: what follows was cut wrongly.
+                alone = broken.offset
             for scout in scouts:
-                if not scout.is_whole():
-                    window.at, window.end = scout.begin, size
+                if alone is None and not scout.is_whole():
+                    alone = scout.begin
+                if alone is not None:
+                    window.at, window.end = alone, size
                     savefile.go_on()
                     yield from reader.messages()
                     return

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.capture.decode import Packet
-from agent.capture.streams import MAX_FLOWS, MAX_TURN, Streams, Turn
+from agent.capture.streams import MAX_FLOWS, MAX_HUNGRY, MAX_TURN, Streams, Turn
 
 CLIENT, SERVER = ("10.0.0.1", 40_000), ("10.0.0.2", 80)
 SYN, ACK, FIN, RST = 2, 16, 1, 4
@@ -21,11 +21,20 @@ def segment(
     data: bytes = b"",
     flags: int = ACK,
     other: tuple[str, int] | None = None,
+    acknowledged: int = 0,
 ) -> Packet:
     """A TCP segment from `sender` to the other side."""
     target = other or (SERVER if sender == CLIENT else CLIENT)
     return Packet(
-        6, sender[0], target[0], sender[1], target[1], data, flags=flags, sequence=sequence % (1 << 32)
+        6,
+        sender[0],
+        target[0],
+        sender[1],
+        target[1],
+        data,
+        flags=flags,
+        sequence=sequence % (1 << 32),
+        acknowledged=acknowledged,
     )
 
 
@@ -34,7 +43,7 @@ def with_acknowledgements(packets: list[Packet]) -> Iterator[Packet]:
     ends: dict[str, int] = {}
     for packet in packets:
         known = ends.get(packet.target)
-        yield packet if known is None else packet._replace(acknowledged=known)
+        yield packet if known is None or packet.acknowledged else packet._replace(acknowledged=known)
         length = len(packet.payload) + bool(packet.flags & (SYN | FIN))
         ends[packet.source] = (packet.sequence + length) % (1 << 32)
 
@@ -136,3 +145,89 @@ def test_reset_and_finish_end_a_turn() -> None:
         segment(CLIENT, 503, flags=FIN),
     ]
     assert talk(turns(packets)) == [(CLIENT[0], b"one", b""), (CLIENT[0], b"two", b"")]
+
+
+def talks(data: bytes) -> bool:
+    """A protocol whose messages begin with a word of four letters."""
+    return data[:4] in {b"GET ", b"HTTP", b"RTSP"}
+
+
+def exchange(*answer: tuple[int, bytes]) -> list[Packet]:
+    """A question and the segments of its answer, each with its place, on a connection already open."""
+    return [
+        segment(CLIENT, 100, b"GET / HTTP/1.1\r\n\r\n", acknowledged=500),
+        *(segment(SERVER, 500 + place, data, acknowledged=118) for place, data in answer),
+    ]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+
+def said_by_server(packets: list[Packet]) -> list[bytes]:
+    """The turns of the server."""
+    return [turn.payload for turn in turns(packets, talks) if turn.packet.source == SERVER[0]]
+
+
+def test_video_between_messages_is_passed_over() -> None:
+    """Bytes behind a whole message are not read, and do not stand in the way of the next message."""
+    packets = [
+        *exchange((0, HEAD + b"nine more")),
+        *(segment(SERVER, 600 + 1_000 * number, b"$video" * 100) for number in range(50)),
+        segment(SERVER, 60_000, b"RTSP/1.0 200 OK\r\n\r\n"),
+    ]
+    assert said_by_server(packets) == [HEAD + b"nine more", b"RTSP/1.0 200 OK\r\n\r\n"]
+
+
+def test_a_message_goes_on_until_it_is_whole() -> None:
+    """As many bytes as the head announces are read, in whatever order they come."""
+    late = exchange((len(HEAD), b"nine "), (0, HEAD), (len(HEAD) + 5, b"more"), (len(HEAD) + 9, b"video"))
+    assert said_by_server(late) == [HEAD + b"nine more"]
+
+
+def test_a_hole_of_the_capture_is_given_up() -> None:
+    """What the other side acknowledges will not be seen again: the message before the hole stands alone."""
+    packets = [
+        *exchange((0, HEAD), (len(HEAD) + 5, b"more")),
+        segment(CLIENT, 118, b"GET /next HTTP/1.1\r\n\r\n", acknowledged=500 + len(HEAD) + 9),
+        segment(SERVER, 500 + len(HEAD) + 9, b"HTTP/1.1 404 No\r\n\r\n", acknowledged=140),
+    ]
+    assert said_by_server(packets) == [HEAD, b"HTTP/1.1 404 No\r\n\r\n"]
+
+
+def test_a_message_behind_a_hole_is_read() -> None:
+    """At the end of the capture, what begins like a protocol behind a hole is a turn of its own."""
+    packets = exchange((0, HEAD), (len(HEAD) + 40, b"HTTP/1.1 500 Bad\r\n\r\n"))
+    assert said_by_server(packets) == [HEAD, b"HTTP/1.1 500 Bad\r\n\r\n"]
+
+
+def test_a_cut_segment_ends_its_message() -> None:
+    """Where the capture left bytes out, the rest of the message is not waited for; the next is read."""
+    cut = segment(SERVER, 500, HEAD[:30], acknowledged=118)._replace(missing=len(HEAD) + 9 - 30)
+    following = segment(SERVER, 500 + len(HEAD) + 9, b"RTSP/1.0 200 OK\r\n\r\n", acknowledged=118)
+    assert said_by_server([exchange()[0], cut, following]) == [HEAD[:30] + following.payload]
+
+
+def test_hungry_directions_are_told_and_bounded() -> None:
+    """Who asked is answered: that direction is hungry until the answer is whole; too many are given up."""
+    streams = Streams(talks)
+    question, answer = exchange((0, HEAD + b"nine more"))
+    streams.add(question, None, 0)
+    assert streams.hungry == (SERVER[1] << 16 | CLIENT[1],)
+    streams.add(answer, None, 0)
+    assert not streams.hungry
+    for port in range(1, MAX_HUNGRY + 11):
+        streams.add(segment((CLIENT[0], port), 1, b"GET / HTTP/1.1\r\n\r\n", acknowledged=1), None, 0)
+    assert len(streams.hungry) == MAX_HUNGRY
+    assert streams.starved == 10
+
+
+def test_memory_is_bounded() -> None:
+    """Connections that are never finished give way, the oldest first, and the bytes kept stay few."""
+    streams = Streams(talks)
+    body = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(40_000)
+    kept = [
+        turn
+        for port in range(2_000)
+        for turn in streams.add(segment(SERVER, 1, body, other=("10.0.0.3", port)), None, 0)
+    ]
+    assert streams.evicted == len(kept) > 1_000
