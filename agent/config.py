@@ -13,8 +13,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from agent.pace import PROFILES
-
 __all__ = ["ConfigError", "Settings", "load_settings"]
 
 _PREFIX: Final = "CAMCENSUS_"
@@ -131,6 +129,8 @@ def _text(value: object) -> str:
 
 
 def _profile(value: object) -> str:
+    from agent.pace import PROFILES  # noqa: PLC0415 - it brings asyncio, and captures are read with settings, too
+
     if value not in PROFILES:
         raise ValueError(f"{value!r} is not one of {', '.join(PROFILES)}")
     return str(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from agent.config import ConfigError
+
 __all__ = ["seconds_of"]
 
 _PERIOD: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhd]?)", re.ASCII)
@@ -17,7 +19,5 @@ def seconds_of(text: str | None, option: str) -> float | None:
         return None
     found = _PERIOD.fullmatch(text.strip())
     if found is None or not float(found[1]):
-        from agent.config import ConfigError  # noqa: PLC0415 - it brings asyncio, which no capture needs
-
         raise ConfigError(f"{option}: {text!r} is not a time such as 90s, 10m, 2h or 14d")
     return float(found[1]) * _UNITS[found[2]]
