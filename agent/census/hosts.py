@@ -25,7 +25,10 @@ Shelf = dict[str, dict[tuple[str, str], Observation]]
 _MAX_TEXTS: Final = 64
 """Most texts of one field of one host."""
 _MAX_LENGTH: Final = 512 * 1024
-"""Most characters of one host."""
+"""Most characters of one host, with `_OVERHEAD` for each observation."""
+_MAX_WHOLE: Final = 192 * 1024 * 1024
+"""Most characters of all hosts together, counted likewise."""
+_OVERHEAD: Final = 256
 _MAX_PORTS: Final = 1_024
 
 
@@ -59,7 +62,7 @@ class Host:
         known = rows.get(name)
         if known is None:
             rows[name] = row
-            self.length += len(name[0])
+            self.length += len(name[0]) + _OVERHEAD
             if len(rows) >= 2 * _MAX_TEXTS or self.length > _MAX_LENGTH:
                 self.trim()
         elif order(row) < order(known):
@@ -77,7 +80,7 @@ class Host:
             for rows in shelf.values():
                 if len(rows) > _MAX_TEXTS:
                     for name in sorted(rows, key=lambda name: (order(rows[name]), name))[_MAX_TEXTS:]:
-                        self.length -= len(name[0])
+                        self.length -= len(name[0]) + _OVERHEAD
                         del rows[name]
         if self.length > _MAX_LENGTH:
             every = [
@@ -90,7 +93,7 @@ class Host:
                 if self.length <= _MAX_LENGTH:
                     break
                 del (self.heard if asked else self.said)[fact][name]
-                self.length -= len(name[0])
+                self.length -= len(name[0]) + _OVERHEAD
 
     def merge(self, other: Host) -> None:
         """Take in what was learned elsewhere about the same host."""
@@ -118,6 +121,8 @@ def rows_of(shelf: Shelf) -> Iterator[Observation]:
 class Hosts(dict[Key, Host]):
     """The table of hosts, at most `most` of them; `evicted` counts those that had to go.
 
+    All together they keep a bounded number of characters, `length`.
+
     `worth` ranks a host: those that told least go first and, of these, those not seen for longest.
     """
 
@@ -126,6 +131,7 @@ class Hosts(dict[Key, Host]):
         self._most = most
         self._worth = worth
         self.evicted = 0
+        self.length = 0
 
     def host(self, key: Key) -> Host:
         """The host of a key, new or known."""
@@ -136,12 +142,38 @@ class Hosts(dict[Key, Host]):
             host = self[key] = Host()
         return host
 
+    def learn(self, key: Key, row: Observation, asker: str | None = None) -> None:
+        """Keep an observation of a host, as `Host.learn`."""
+        host = self.host(key)
+        before = host.length
+        host.learn(row, asker)
+        self._grow(host.length - before)
+
+    def merge(self, key: Key, other: Host) -> None:
+        """Take in what was learned elsewhere about a host."""
+        host = self.host(key)
+        before = host.length
+        host.merge(other)
+        self._grow(host.length - before)
+
+    def trim(self) -> None:
+        """Keep every host within its bounds."""
+        for host in self.values():
+            before = host.length
+            host.trim()
+            self.length += host.length - before
+
+    def _grow(self, length: int) -> None:
+        self.length += length
+        if self.length > _MAX_WHOLE:
+            self._evict()
+
     def _evict(self) -> None:
         """Make room for an eighth of the table at once, so that a flood pays little for each newcomer."""
-        surplus = len(self) - self._most + max(1, self._most // 8)
+        surplus = max(1, len(self) // 8)
         ranked = sorted(self, key=lambda key: (*self._rank(key), key[0], key[1] or "", key[2] or ""))
         for key in ranked[:surplus]:
-            del self[key]
+            self.length -= self.pop(key).length
         self.evicted += surplus
 
     def _rank(self, key: Key) -> tuple[int, float]:

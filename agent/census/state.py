@@ -21,8 +21,7 @@ _FORMAT: Final = 1
 
 def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts) -> dict[str, Any]:
     """The state as JSON: bounded, because every table in it is."""
-    for host in hosts.values():
-        host.trim()
+    hosts.trim()
     return {
         "census": _FORMAT,
         "hosts": [[_key_out(key), _host_out(host)] for key, host in hosts.items()],

@@ -166,7 +166,7 @@ class Tally:
         """Take in what another Tally's `state()` tells; raises ValueError where it is none."""
         hosts, talk, clouds, counts = read(state)
         for key, host in hosts.items():
-            self._hosts.host(key).merge(host)
+            self._hosts.merge(key, host)
         self._talk.merge(talk)
         self._clouds.merge(clouds)
         self._counts.merge(counts)
@@ -289,7 +289,7 @@ class Tally:
         kept = Fact(fact.field, fact.text[:MAX_TEXT])
         speaker = Speaker(key[2], key[1], subject.port, key[0])
         row = Observation(kept, speaker, probe.name, at, message.via, message.frame)
-        self._hosts.host(key).learn(row, asker)
+        self._hosts.learn(key, row, asker)
         if asker is None:
             yield key
             address = host_address(fact.text) if fact.field == "ip.address" else None
@@ -336,8 +336,7 @@ class Tally:
         """Judge every host and say what was and was not seen; `on` is the day policies apply."""
         for problem in problems:
             self.note(problem)
-        for host in self._hosts.values():
-            host.trim()
+        self._hosts.trim()
         scanners = self._talk.scanners(self._scanning_agents())
         found = groups(self._hosts)
         names = Names(found)
