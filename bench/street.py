@@ -208,6 +208,10 @@ _LOSS: Final = """
 table inet loss {
     chain come { type filter hook input priority 0; }
     chain go { type filter hook output priority 0; }
+    chain closed {
+        type filter hook input priority 1;
+        ip daddr 10.9.0.0/24 tcp dport 80 reject with tcp reset
+    }
 }
 """
 _SERVER: Final = """

@@ -45,6 +45,8 @@ _MAX_NAMED: Final = 16
 _ROUND_SECONDS: Final = 0.4
 _RETRY_SECONDS: Final = 0.5
 """Between two questions by UDP to a host that answered neither."""
+_FEW_DATAGRAMS: Final = 6
+"""Questions by UDP to a host without any service, in a profile that spares hosts."""
 _LISTED: Final = 256
 
 Dialect = Literal["http", "rtsp", "own"]
@@ -140,6 +142,7 @@ class _Host:
     trouble: int = 0
     left_alone: bool = False
     settled: bool = False
+    spared: bool = False
     stale: bool = True
     answered_any: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -207,7 +210,6 @@ class Asking:
         self._answered: dict[str, set[str]] = {}
         self._group_asks: Counter[str] = Counter()
         self._ports: Counter[str] = Counter()
-        self._spared = 0
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -253,7 +255,7 @@ class Asking:
             "interfaces_without_targets": [
                 face.name for face in self._interfaces if face not in self._links and face.multicast
             ],
-            "hosts_asked_likely_ports_only": self._spared,
+            "hosts_asked_little": sum(host.spared for host in self._hosts.values()),
             "settled_early": sum(host.settled for host in self._hosts.values()),
             "outside_the_scope": len(self._strangers),
             "left_alone": left_alone[:_LISTED],
@@ -381,12 +383,18 @@ class Asking:
                     await host.answered.wait()
 
     async def _ask_datagrams(self, host: _Host) -> None:
-        """Ask by UDP, alone, what has not been answered yet."""
+        """Ask by UDP, alone, what has not been answered yet; of a host that shows no service, little."""
+        left = _FEW_DATAGRAMS if host.spared else None
         for probe in self._udp:
             if not probe.unicast or host.ip in self._answered.get(probe.name, ()):
                 continue
             target = Target(host.ip.partition("%")[0], probe.ports[0], "udp", _zone(host.ip))
-            for ask in probe.hello(target) if probe.hello else ():
+            asks = probe.hello(target) if probe.hello else ()
+            for ask in asks if left is None else asks[:1]:
+                if left is not None:
+                    if not left:
+                        return
+                    left -= 1
                 await self._send(host, probe, ask)
 
     async def _try_ports(self, host: _Host) -> None:
@@ -399,7 +407,7 @@ class Asking:
             if host.open or host.answered_any or host.trouble:
                 await self._visits(host, ports[few:])
             else:
-                self._spared += 1
+                host.spared = True
 
     async def _visits(self, host: _Host, ports: Sequence[int]) -> None:
         if self._settled(host) and not self._plan.every_port:
@@ -421,12 +429,13 @@ class Asking:
         return any(self._scope.overlaps(text) for text in face.addresses)
 
     async def _ask_groups(self) -> None:
-        gone: set[str] = set()
+        gone: set[tuple[str, bool]] = set()
         for number in range(self._pace.profile.rounds if self._datagrams.group_asks else 0):
             if number:
                 await asyncio.sleep(_ROUND_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             for question in self._datagrams.group_asks:
-                if question.interface.name in gone:
+                way = question.interface.name, ":" in question.group
+                if way in gone:
                     continue
                 await self._pace.packet_rate()
                 self._last_asks.setdefault(question.probe.name, question.ask)
@@ -434,8 +443,9 @@ class Asking:
                 try:
                     self._datagrams.send_group(question)
                 except OSError as error:
-                    gone.add(question.interface.name)
-                    what = f"groups cannot be asked: {error.strerror or error}"
+                    gone.add(way)
+                    version = "IPv6" if way[1] else "IPv4"
+                    what = f"{version} groups cannot be asked: {error.strerror or error}"
                     self._problem(Problem(question.interface.name, what, "interface"))
                 else:
                     self._group_asks[question.probe.name] += 1
