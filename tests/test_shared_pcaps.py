@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from fingerprints.model import Device, Report
 from tests.golden import replayed
-from tests.places import SHARED, needs_shared
+from tests.places import REPO, SHARED, needs_shared
 
 FLAGGED = ("Hikvision", "Dahua")
 
@@ -55,12 +58,31 @@ def test_nothing_is_flagged_without_cause(row: dict[str, Any]) -> None:
 
 
 @needs_shared
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize("row", rows("robustness", "volume"))
 def test_odd_captures_end_in_a_report(row: dict[str, Any]) -> None:
-    """Whatever the file holds, a report comes out, and what was not read is named."""
-    report = report_on(row)
-    for problem in report.problems:
-        assert row["file"] in problem.where or problem.where
+    """Whatever the file holds, a report comes out; what was not read is named with file and byte."""
+    for problem in report_on(row).problems:
+        assert row["file"] in problem.where
+        if problem.kind in {"truncated", "unreadable"}:
+            assert problem.where.rpartition("@")[2].isdecimal()
+
+
+@needs_shared
+def test_the_whole_folder_ends_in_a_report(tmp_path: Path) -> None:
+    """All of them in one run: done but incomplete, within 200 MiB, every capture with its part of the coverage."""
+    output = tmp_path / "report.json"
+    command = [sys.executable, "-m", "agent.cli", "replay", "--format", "json", "--output", str(output)]
+    process = subprocess.Popen([*command, str(SHARED / "pcaps")], cwd=REPO, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 4
+    assert usage.ru_maxrss < 200 * 1024
+    captures = json.loads(output.read_text(encoding="utf-8"))["coverage"]["captures"]
+    names = {row.values[0]["file"] for row in rows("robustness", "volume", "negative", "camera-positive")}
+    seen = {Path(capture["name"]).name for capture in captures}
+    # Two of the files are no captures at all, which is a Problem of theirs.
+    assert names - seen == {"rob-mud-gitlfs-pointer.pcap", "rob-pcpp-solaris.snoop"}
 
 
 @needs_shared

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.capture.sources import find_captures
+from agent.capture import Replay, find_captures
+from agent.probes import ALL
 from fingerprints.model import Problem
 from tests.places import REPO
 
@@ -144,3 +145,33 @@ def test_standard_input(compress: bool) -> None:
         [sys.executable, "-c", program], input=data, capture_output=True, cwd=REPO, check=True
     )
     assert done.stdout.decode().strip() == "1 []"
+
+
+def test_links_are_followed_and_never_in_circles(tmp_path: Path) -> None:
+    """A link to a capture is that capture, read once; a link to nothing is told; a circle of links ends."""
+    capture = REPO / "pcaps" / "dahua.pcap"
+    (tmp_path / "one.pcap").symlink_to(capture)
+    (tmp_path / "two.pcap").symlink_to(tmp_path / "one.pcap")
+    (tmp_path / "gone.pcap").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    (tmp_path / "self.pcap").symlink_to(tmp_path / "self.pcap")
+    problems: list[Problem] = []
+    found = list(find_captures([str(tmp_path)], problems.append))
+    assert [source.name for source in found] == [str(tmp_path / "one.pcap")]
+    assert {Path(problem.where).name for problem in problems} == {"gone.pcap", "self.pcap"}
+
+
+def test_a_file_that_grows_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """While somebody writes it, a capture gives the whole frames it has; later, all of them."""
+    data = (REPO / "pcaps" / "hikvision.pcap").read_bytes()
+    path = tmp_path / "growing.pcap"
+    path.write_bytes(data[: len(data) // 2])
+    capture = Replay(path, ALL)
+    messages = iter(capture)
+    first = next(messages)
+    with path.open("ab") as stream:
+        stream.write(data[len(data) // 2 :])
+    assert first in list(Replay(path, ALL))
+    # How much of the second half the first reader meets is a matter of its buffers.
+    list(messages)
+    assert all(problem.kind == "truncated" for problem in capture.problems)
