@@ -40,8 +40,8 @@ _CLASSES: Final[Mapping[str, str]] = {
     "unknown": "-",
 }
 
-_MAX_SPOTS: Final = 6
-_MAX_OTHERS: Final = 6
+_MAX_SPOTS: Final = 5
+_MAX_OTHERS: Final = 5
 _MAX_CALLERS: Final = 6
 _SAID_ELSEWHERE: Final = frozenset(
     {

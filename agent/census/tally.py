@@ -31,7 +31,7 @@ from fingerprints.policy import Policy
 __all__ = ["Tally"]
 
 MAX_HOSTS: Final = 131_072
-_MAX_REMEMBERED: Final = 131_072
+_MAX_REMEMBERED: Final = 32_768
 _BINDING: Final = frozenset({"arp", "dhcp", "nd"})
 _CLOUD_FIELDS: Final = frozenset({"dns.query", "tls.sni", "http.host"})
 _AGENT_FIELDS: Final = ("http.user-agent", "rtsp.user-agent")

@@ -22,7 +22,9 @@ from fingerprints.codec import (
     schema,
 )
 from fingerprints.model import (
+    CloudContact,
     Conflict,
+    Contact,
     Device,
     Evidence,
     Fact,
@@ -63,8 +65,22 @@ DEVICE = Device(
     observations=(Observation(Fact("http.server", "App-webs/"), Speaker(), "http", frame=7),),
 )  # fmt: skip
 REPORT = Report(
-    (DEVICE,), {"incomplete": False, "hosts": 1}, (Problem("x.pcap@12", "cut"),), {"tool": "camcensus"}
-)
+    (DEVICE,),
+    {
+        "incomplete": False,
+        "hosts": 1,
+        "blind_spots": [{"kind": "remote", "count": 1, "what": "1 public address left out", "step": "name it"}],
+    },
+    (Problem("x.pcap@12", "cut"),),
+    {"tool": "camcensus"},
+    (Contact("192.0.2.20", "28:57:be:00:00:01", ("http", "rtsp"), 1_700_000_000.0, 1_700_000_060.0),),
+    (
+        CloudContact(
+            "28:57:be:00:00:01", "Hikvision", "dev.hik-connect.com", ("203.0.113.7",), ("tls.sni",), 3,
+            1_700_000_000.0, 1_700_000_060.0,
+        ),
+    ),
+)  # fmt: skip
 
 
 def test_there_and_back() -> None:
@@ -72,6 +88,7 @@ def test_there_and_back() -> None:
     document = json.loads(dumps(report_to_json(REPORT)))
     again = report_from_json(document)
     assert report_to_json(again) == document
+    assert (again.contacts, again.phone_home) == (REPORT.contacts, REPORT.phone_home)
     assert again.devices[0].verdict == Verdict(
         **{**_fields(DEVICE.verdict), "notes": ("a note",)},
     )
@@ -87,6 +104,14 @@ def test_reports_fit_their_schema() -> None:
     jsonschema.validate(document, schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**document, "schema": SCHEMA + 1}, schema())
+
+
+def test_who_records_whom_is_said_in_words_of_its_own() -> None:
+    """A contact tells whether it was for video; whoever reads it need not know the protocols."""
+    document = report_to_json(REPORT)
+    (row,) = document["contacts"]
+    assert (row["from"], row["to"], row["records"]) == ("192.0.2.20", DEVICE.id, True)
+    assert document["phone_home"][0]["first_seen"] == "2023-11-14T22:13:20Z"
 
 
 def test_a_device_is_the_identify_contract() -> None:
@@ -110,6 +135,9 @@ def test_a_device_is_the_identify_contract() -> None:
         ({"devices": [{"evidence": [{"claims": []}]}]}, "devices[0].evidence"),
         ({"devices": [{"observations": [{"field": "mac"}]}]}, "devices[0].observations"),
         ({"coverage": []}, "coverage and run"),
+        ({"contacts": [7]}, "contacts holds"),
+        ({"contacts": [{"protocols": "rtsp"}]}, "contacts.protocols"),
+        ({"phone_home": [{"count": "3"}]}, "phone_home.count"),
     ],
 )
 def test_wrong_reports_are_refused(change: dict[str, Any], says: str) -> None:
@@ -131,7 +159,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["devices", "coverage", "problems", "run"]), JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from(["devices", "coverage", "problems", "run", "contacts", "phone_home"]), JSON
+    )
+)
 def test_only_codec_errors_escape(document: dict[str, Any]) -> None:
     """Whatever the file holds, it is read or refused with the one error."""
     with contextlib.suppress(CodecError):
