@@ -154,12 +154,12 @@ class _Format:
 class _Writer:
     """Writes blocks with the time running on."""
 
-    def __init__(self, out: BinaryIO, form: _Format, seed: int) -> None:
+    def __init__(self, out: BinaryIO, form: _Format, turn: int) -> None:
         self._out = out
         self._form = form
         self._at = _START
-        self._ports = cycle(range(32_768, 61_000))
-        self._fresh = count(seed)
+        self._ports = cycle(range(32_768 + turn * 997 % 20_000, 61_000))
+        self._fresh = count(turn * 1_000_003)
         self._flows: dict[int, int] = {}
         self.written = out.write(form.head())
         self.frames = 0
@@ -191,11 +191,12 @@ class _Writer:
 
 
 def write(
-    path: Path, size: int, *, pcapng: bool = False, hard: bool = False, seed: int = 1
+    path: Path, size: int, *, pcapng: bool = False, hard: bool = False, seed: int = 1, turn: int = 0
 ) -> tuple[Planted, ...]:
     """Write about `size` bytes to `path`; the devices that are in it.
 
     Every device says everything once, however small the capture; with that, it may be larger.
+    Another `turn` is the same network at another time: with other nonces and client ports.
     """
     rng = random.Random(seed)  # noqa: S311 - seeded traffic, no secret
     form = _Format(pcapng=pcapng)
@@ -207,7 +208,7 @@ def write(
     # In a small capture the devices' words would otherwise not all find their place.
     share = max(CONTROL_SHARE, once / max(1, size // 1_190))
     with path.open("wb", buffering=1 << 20) as out:
-        writer = _Writer(out, form, seed)
+        writer = _Writer(out, form, turn)
         bursts = cycle(video)
         owed = 0.0
         for number, talk in enumerate(cycle(talks)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -29,9 +29,9 @@ from agent.interfaces import Interface, interfaces, own_addresses
 from agent.scope import ScopeError
 from fingerprints.model import Report
 
-__all__ = ["listen"]
+__all__ = ["MAX_HOSTS", "listen"]
 
-_MAX_HOSTS = 16_384
+MAX_HOSTS: Final = 16_384
 """Hosts that weeks of listening remember; phones that change their MAC would fill any table."""
 
 InterfacesArgument = Annotated[
@@ -75,7 +75,7 @@ def listen(
     names, left_out = _chosen(present, interface or ())
     bench = prepare(policy, oui)
     own = [text.partition("/")[0] for text in own_addresses(present)]
-    tally = bench.tally(site=site, own=own, max_hosts=_MAX_HOSTS)
+    tally = bench.tally(site=site, own=own, max_hosts=MAX_HOSTS)
     orders = Orders()
 
     def report(ear: Ear, ended: str) -> Report:
