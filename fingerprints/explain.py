@@ -33,6 +33,10 @@ def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
             yield f"  {name.replace('_', ' ')}: {_quoted(str(value))}{_told_by(verdict, name, str(value))}"
     yield from _evidence(verdict, rules)
     for conflict in verdict.conflicts:
+        if conflict.claim == "identity":
+            shared = _quoted(", ".join(conflict.rules))
+            yield f"  conflict: {_quoted(conflict.against)} shows the {shared}; they are kept apart"
+            continue
         yield (
             f"  conflict: {conflict.claim} {_quoted(conflict.against)} was said too (by "
             f"{', '.join(conflict.rules)}); {_quoted(conflict.kept)} is kept"
