@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from agent.capture import Reading
+from agent.capture.live import MAX_HOSTS
 from agent.capture.savefile import Frame, read_frames
 from agent.census import Tally
-from agent.cli.listen import MAX_HOSTS
 from agent.cli.wiring import prepare
 from agent.probes import ALL
 from bench.camera_network import write
@@ -142,7 +142,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--hosts", type=int, default=5_000)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
-    tally, reading = prepare(None, None).tally(max_hosts=MAX_HOSTS), Reading(ALL, "weeks")
+    tally, reading = (
+        prepare(None, None).tally(max_hosts=MAX_HOSTS),
+        Reading(ALL, "weeks", max_hosts=MAX_HOSTS),
+    )
     samples = []
     with tempfile.TemporaryDirectory() as folder:
         for sample in simulate(args.days, args.hosts, Path(folder), tally, reading):

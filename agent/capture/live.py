@@ -28,8 +28,10 @@ from agent.capture.streams import MAX_HUNGRY
 from agent.wire import Message, Probe
 from fingerprints.model import Problem
 
-__all__ = ["Live", "LiveError", "frames_by_scapy"]
+__all__ = ["MAX_HOSTS", "Live", "LiveError", "frames_by_scapy"]
 
+MAX_HOSTS: Final = 16_384
+"""Hosts that weeks of listening remember: phones that change their MAC would fill any table."""
 _BUFFER: Final = 64 * 1024 * 1024
 _BATCH: Final = 256
 _LONGEST: Final = 1 << 17
@@ -75,7 +77,7 @@ class Live:
 
     def __init__(self, name: str, probes: Sequence[Probe], problem: Callable[[Problem], None]) -> None:
         self.name = name
-        self.reading = Reading(probes, name)
+        self.reading = Reading(probes, name, max_hosts=MAX_HOSTS)
         self.dropped = 0
         self.lost = 0
         self._probes = tuple(probes)

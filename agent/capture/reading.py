@@ -96,7 +96,7 @@ class Reading:
     seen last is told by `sightings`, at the end or whenever a state is wanted.
     """
 
-    def __init__(self, probes: Sequence[Probe], name: str) -> None:
+    def __init__(self, probes: Sequence[Probe], name: str, *, max_hosts: int = _MAX_HOSTS) -> None:
         self.name = name
         self.stats = CaptureStats(name)
         self.wanted = Wanted.of(probes)
@@ -110,7 +110,7 @@ class Reading:
             number: probe for probe in probes if probe.transport == "ethernet" for number in probe.ethertypes
         }
         self._fragments = Fragments()
-        self._hosts: Recent[_HostKey, _Host] = Recent(_MAX_HOSTS)
+        self._hosts: Recent[_HostKey, _Host] = Recent(max_hosts)
         self._open: Recent[tuple[str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
         self._repeats: Recent[tuple[object, ...], int] = Recent(_MAX_REPEATS)
 

@@ -22,7 +22,7 @@ from agent.census.identity import Group, groups
 from agent.census.state import read, write
 from agent.census.talk import Party, Talk
 from agent.census.times import believable
-from agent.wire import MAX_PAYLOAD, OPEN_PORT, SIGHTING, Malformed, Message, Probe
+from agent.wire import ASKED, MAX_PAYLOAD, OPEN_PORT, SIGHTING, Malformed, Message, Probe
 from fingerprints.judge import Judge
 from fingerprints.model import MAX_TEXT, Device, Fact, Observation, Problem, Report, Speaker, Verdict
 from fingerprints.oui import is_locally_administered, normalise_mac
@@ -97,6 +97,7 @@ class Tally:
         self._own = frozenset(own)
         self._wanted = wanted
         self._maker_of = maker_of
+        self._max_hosts = max_hosts
         self._hosts = Hosts(max_hosts, self._worth)
         self._talk = Talk()
         self._clouds = Clouds()
@@ -127,6 +128,10 @@ class Tally:
                 host.open(message.sender.port)
                 for ask in self._asks(message.receiver, message.sender, "tcp", message.via):
                     self._talk.ask(*ask, at)
+            return key is not None
+        if protocol == ASKED:
+            for ask in self._asks(message.sender, message.receiver, "tcp", message.via):
+                self._talk.ask(*ask, at)
             return key is not None
         # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
         name = hash((message.sender, message.receiver, protocol, message.payload, message.asked))
@@ -242,7 +247,7 @@ class Tally:
         asking = False
         key = _key(message.sender)
         for fact in facts:
-            asking |= fact.about == "listener"
+            asking |= fact.about == "listener" or fact.field in _AGENT_FIELDS
             told |= dict.fromkeys(self._learn(fact, probe, message, at))
             if fact.field in _CLOUD_FIELDS and fact.about == "speaker" and key is not None:
                 cloud = self._maker_of(fact.text)
@@ -252,10 +257,10 @@ class Tally:
         if key is not None:
             told.pop(key, None)
         asks: list[_Ask] = []
-        if message.asked and message.transport in {"tcp", "tls"}:
-            asks += self._asks(message.receiver, message.sender, probe.name, message.via)
         if asking:
             asks += self._asks(message.sender, message.receiver, probe.name, message.via)
+        elif message.asked and message.transport in {"tcp", "tls"} and _serves(message):
+            asks += self._asks(message.receiver, message.sender, probe.name, message.via)
         return _Effect(mark, probe.name, malformed, tuple(told), tuple(asks), tuple(calls))
 
     @staticmethod
@@ -318,7 +323,8 @@ class Tally:
             worth = _PUBLIC
         else:
             worth = _CHANGING if mac is None or is_locally_administered(mac) else _QUIET
-        if len(self._worths) >= MAX_HOSTS:
+        if len(self._worths) >= 2 * self._max_hosts:
+            # As many as are there, with as many that are forgotten.
             self._worths.clear()
         self._worths[key] = told, worth
         return worth
@@ -337,7 +343,8 @@ class Tally:
         for problem in problems:
             self.note(problem)
         self._hosts.trim()
-        scanners = self._talk.scanners(self._scanning_agents())
+        alive = {(vlan, ip) for (vlan, _, ip), host in self._hosts.items() if ip is not None and host.spoke}
+        scanners = self._talk.scanners(self._scanning_agents(), alive)
         found = groups(self._hosts)
         names = Names(found)
         asking = frozenset(scanner.party for scanner in scanners)
@@ -399,6 +406,12 @@ def _key(speaker: Speaker) -> Key | None:
 def _party(speaker: Speaker) -> Party | None:
     ip = host_address(speaker.ip)
     return None if ip is None else (speaker.vlan, ip)
+
+
+def _serves(message: Message) -> bool:
+    """Whether the sender is the server: a client's port is the higher one (RFC 6335 section 6)."""
+    ours, theirs = message.sender.port, message.receiver.port
+    return ours is None or theirs is None or ours < theirs
 
 
 def _is_group(speaker: Speaker) -> bool:

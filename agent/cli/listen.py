@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from agent.capture.live import MAX_HOSTS
 from agent.cli.listening import Ear, listen_on
 from agent.cli.options import (
     FailOnOption,
@@ -29,10 +30,7 @@ from agent.interfaces import Interface, interfaces, own_addresses
 from agent.scope import ScopeError
 from fingerprints.model import Report
 
-__all__ = ["MAX_HOSTS", "listen"]
-
-MAX_HOSTS: Final = 16_384
-"""Hosts that weeks of listening remember; phones that change their MAC would fill any table."""
+__all__ = ["listen"]
 
 InterfacesArgument = Annotated[
     list[str] | None,
