@@ -29,6 +29,7 @@ from typing import Final, Literal
 from fingerprints.model import Fact, Speaker
 
 __all__ = [
+    "ASKED",
     "MAX_PAYLOAD",
     "OPEN_PORT",
     "SIGHTING",
@@ -49,6 +50,9 @@ SIGHTING: Final = "sighting"
 """Protocol of a Message without payload that only says: this MAC and address exist."""
 OPEN_PORT: Final = "tcp.open"
 """Protocol of a Message without payload that only says: this TCP port of the sender is open."""
+
+ASKED: Final = "asked"
+"""Protocol of a Message without payload that only says: the sender asked for this port of the receiver."""
 
 Transport = Literal["udp", "tcp", "tls", "ethernet", "icmp6"]
 """How bytes travel. ``tls`` is a TCP stream inside TLS; ``ethernet`` has no IP; ``icmp6`` begins at its type."""

@@ -47,7 +47,7 @@ def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
     outside = list(_outside(seen))
     found: dict[str, Any] = {
         "incomplete": False,
-        **given,
+        **{key: value for key, value in given.items() if key != "asked_by_subnet"},
         "hosts": len(devices),
         "identified": sum(device.verdict.level != "unknown" for device in devices),
         "unidentified": status["unidentified"],

@@ -7,7 +7,8 @@ which recorder watches which camera, and who goes round asking everybody.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +18,7 @@ __all__ = ["Pair", "Party", "Scanner", "Talk"]
 
 Party = tuple[tuple[int, ...], str]
 
-_MAX_PAIRS: Final = 131_072
+_MAX_PAIRS: Final = 32_768
 _MAX_ASKERS: Final = 16_384
 _MAX_PORTS: Final = 64
 _PORTS_OF_ONE: Final = 8
@@ -25,6 +26,9 @@ _PORTS_OF_ONE: Final = 8
 _HOSTS: Final = 12
 _PORTS_EACH: Final = 3
 """A recorder asks many cameras, each on its one or two ports."""
+_SILENT_HOSTS: Final = 32
+_SILENT_SHARE: Final = 0.75
+"""Of so many hosts asked, a share that never spoke: nobody but a scanner asks where nothing is."""
 _SEARCHES: Final = 3
 """Discovery protocols that one host asks in; a computer's own are one or two."""
 
@@ -87,23 +91,20 @@ class Talk:
                 self.search(asker, protocol)
         self.evicted += other.evicted
 
-    def scanners(self, agents: dict[Party, tuple[str, ...]]) -> list[Scanner]:
-        """Who goes round asking; `agents` are the parties that name themselves as scanning software."""
-        hosts: dict[Party, list[Pair]] = {}
-        for (asker, _), pair in self.pairs.items():
-            hosts.setdefault(asker, []).append(pair)
+    def scanners(self, agents: Mapping[Party, tuple[str, ...]], alive: AbstractSet[Party]) -> list[Scanner]:
+        """Who goes round asking.
+
+        `agents` are the parties that name themselves as scanning software, `alive` those that spoke.
+        """
+        asked: dict[Party, dict[Party, Pair]] = {}
+        for (asker, other), pair in self.pairs.items():
+            asked.setdefault(asker, {})[other] = pair
         found = []
-        for party in sorted({*hosts, *self.searches, *agents}):
-            pairs = hosts.get(party, [])
-            ports = [len(pair.ports) for pair in pairs]
+        for party in sorted({*asked, *self.searches, *agents}):
+            pairs = asked.get(party, {})
             searches = tuple(sorted(self.searches.get(party, ())))
-            if (
-                party in agents
-                or max(ports, default=0) >= _PORTS_OF_ONE
-                or (len(pairs) >= _HOSTS and sum(ports) >= _PORTS_EACH * len(pairs))
-                or len(searches) >= _SEARCHES
-            ):
-                distinct = len(set().union(*(pair.ports for pair in pairs)))
+            if party in agents or len(searches) >= _SEARCHES or _goes_round(pairs, alive):
+                distinct = len(set().union(*(pair.ports for pair in pairs.values())))
                 found.append(Scanner(party, len(pairs), distinct, searches, agents.get(party, ())))
         return found
 
@@ -117,6 +118,17 @@ class Talk:
                 self.evicted += _MAX_PAIRS // 8
             pair = self.pairs[name] = Pair()
         return pair
+
+
+def _goes_round(pairs: Mapping[Party, Pair], alive: AbstractSet[Party]) -> bool:
+    """Whether somebody asks many ports of a host, several ports of many hosts, or many hosts that are not there."""
+    ports = [len(pair.ports) for pair in pairs.values()]
+    silent = sum(party not in alive for party in pairs)
+    return (
+        max(ports, default=0) >= _PORTS_OF_ONE
+        or (len(pairs) >= _HOSTS and sum(ports) >= _PORTS_EACH * len(pairs))
+        or (len(pairs) >= _SILENT_HOSTS and silent >= _SILENT_SHARE * len(pairs))
+    )
 
 
 def _last(pair: Pair) -> float:

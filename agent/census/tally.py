@@ -33,6 +33,7 @@ __all__ = ["Tally"]
 MAX_HOSTS: Final = 131_072
 _MAX_REMEMBERED: Final = 32_768
 _BINDING: Final = frozenset({"arp", "dhcp", "nd"})
+_WORDLESS: Final = frozenset({SIGHTING, OPEN_PORT, ASKED})
 _CLOUD_FIELDS: Final = frozenset({"dns.query", "tls.sni", "http.host"})
 _AGENT_FIELDS: Final = ("http.user-agent", "rtsp.user-agent")
 _SCANNING_AGENTS: Final = ("camcensus", "nmap", "masscan", "zgrab", "nessus", "openvas", "nikto", "nuclei")
@@ -121,17 +122,8 @@ class Tally:
             if message.via == "scan":
                 host.scanned = True
         protocol = message.protocol
-        if protocol == SIGHTING:
-            return key is not None
-        if protocol == OPEN_PORT:
-            if key is not None and message.sender.port is not None:
-                host.open(message.sender.port)
-                for ask in self._asks(message.receiver, message.sender, "tcp", message.via):
-                    self._talk.ask(*ask, at)
-            return key is not None
-        if protocol == ASKED:
-            for ask in self._asks(message.sender, message.receiver, "tcp", message.via):
-                self._talk.ask(*ask, at)
+        if protocol in _WORDLESS:
+            self._glimpse(message, at)
             return key is not None
         # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
         name = hash((message.sender, message.receiver, protocol, message.payload, message.asked))
@@ -175,6 +167,19 @@ class Tally:
         self._talk.merge(talk)
         self._clouds.merge(clouds)
         self._counts.merge(counts)
+
+    def _glimpse(self, message: Message, at: float | None) -> None:
+        """Take a Message without payload: an open port of the sender's, or one that it asked for."""
+        asker, asked = message.sender, message.receiver
+        if message.protocol == OPEN_PORT:
+            asker, asked = asked, asker
+            key = _key(asked)
+            if key is None or asked.port is None:
+                return
+            self._hosts.host(key).open(asked.port)
+        if message.protocol != SIGHTING:
+            for ask in self._asks(asker, asked, "tcp", message.via):
+                self._talk.ask(*ask, at)
 
     def _apply(self, effect: _Effect, at: float | None) -> None:
         if effect.probe is not None:

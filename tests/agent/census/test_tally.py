@@ -13,7 +13,7 @@ import pytest
 from agent.census import Tally
 from agent.census.tally import MAX_HOSTS
 from agent.probes import ALL
-from agent.wire import OPEN_PORT, SIGHTING, Message, Probe, Target
+from agent.wire import ASKED, OPEN_PORT, SIGHTING, Message, Probe, Target
 from fingerprints.codec import report_to_json, schema
 from fingerprints.explain import explain_device
 from fingerprints.judge import Judge
@@ -133,6 +133,28 @@ def test_a_scanners_questions_count_for_nobody(judge: Judge) -> None:
         assert len(covered(report)["scanners"]) == (maker is None)
 
 
+def test_who_asks_where_nothing_is_is_a_scanner(judge: Judge) -> None:
+    """Many hosts on one port are a recorder's if they answer, a scanner's if most are not there."""
+    census = tally(judge)
+    for last in range(1, 101):
+        census.feed(said("", PHONE, f"10.0.0.{last}", protocol=ASKED, ports=(40_000, 554)))
+        census.feed(said("", RECORDER, f"10.0.1.{last}", protocol=ASKED, ports=(40_000, 554)))
+        census.feed(said("rtsp.server=x", f"10.0.1.{last}", RECORDER, ports=(554, 40_000)))
+    (row,) = covered(census.report())["scanners"]
+    assert (row["address"], row["hosts"], row["ports"]) == (PHONE, 100, 1)
+    assert PHONE in {ip for device in census.report().devices for ip in device.addresses}
+
+
+def test_a_conversation_has_one_asker(judge: Judge) -> None:
+    """In a connection that goes to and fro the client alone asks."""
+    census = tally(judge)
+    for _ in range(2):
+        census.feed(said("rtsp.user-agent=Lavf", PHONE, CAMERA, asked=b"RTSP/1.0 200", ports=(40_000, 554)))
+        census.feed(said("rtsp.server=x", CAMERA, PHONE, asked=b"PLAY", ports=(554, 40_000)))
+        census.feed(said("rtsp.public=x", PHONE, CAMERA, asked=b"RTSP/1.0 200", ports=(40_000, 554)))
+    assert [(row.asker, row.asked) for row in census.report().contacts] == [(PHONE, CAMERA)]
+
+
 def test_a_recorder_is_no_scanner(judge: Judge) -> None:
     """Who asks a hundred cameras on one port each is their recorder."""
     census = tally(judge)
@@ -150,7 +172,7 @@ def test_scanning_software_names_itself(judge: Judge) -> None:
     census = tally(judge)
     census.feed(said("http.user-agent=Mozilla/5.0 (compatible; Nmap Scripting Engine)", PHONE, CAMERA))
     (row,) = covered(census.report())["scanners"]
-    assert (row["address"], row["hosts"]) == (PHONE, 0)
+    assert (row["address"], row["hosts"]) == (PHONE, 1)
 
 
 def test_calls_to_clouds_are_counted(judge: Judge) -> None:
@@ -242,19 +264,23 @@ def test_channels_without_a_camera_are_counted(shipped: Judge) -> None:
         )
     )
     census.feed(
-        said('rtsp.www-authenticate=Digest realm="IP Camera(C1234)"', CAMERA, RECORDER, asked=b"DESCRIBE")
+        said(
+            'rtsp.www-authenticate=Digest realm="IP Camera(C1234)"',
+            CAMERA,
+            RECORDER,
+            asked=b"DESCRIBE",
+            ports=(554, 40_000),
+        )
     )
     census.feed(said("onvif.type=NetworkVideoTransmitter", CAMERA))
     report = census.report()
     recorder = at(report, RECORDER).verdict
-    assert recorder.device_class == "recorder"
+    assert (recorder.device_class, recorder.channels) == ("recorder", 16)
+    assert at(report, CAMERA).verdict.device_class == "camera"
     (row,) = covered(report)["recorders"]
-    assert (row["channels"], row["cameras"]) == (
-        recorder.channels,
-        int(at(report, CAMERA).verdict.device_class == "camera"),
-    )
-    kinds = {row["kind"] for row in covered(report)["blind_spots"]}
-    assert {"channels", "recorders"} & kinds
+    assert (row["channels"], row["cameras"]) == (16, 1)
+    (spot,) = [row for row in covered(report)["blind_spots"] if row["kind"] == "channels"]
+    assert spot["what"] == "15 channels of 1 recorder not matched to a camera"
 
 
 def test_every_blind_spot_has_its_step(judge: Judge) -> None:
