@@ -20,8 +20,14 @@ _MPLS: Final = frozenset({0x8847, 0x8848})
 _PPPOE: Final = 0x8864
 _TEB: Final = 0x6558
 _ERSPAN2, _ERSPAN3 = 0x88BE, 0x22EB
+_CISCO_HDLC: Final = frozenset({0x0F, 0x8F})
+"""First byte of Cisco HDLC: to one station, or to all."""
 _UDP, _TCP, _GRE, _ICMP6 = 17, 6, 47, 58
 _NEIGHBOUR_DISCOVERY: Final = range(133, 138)
+_PADDED: Final = 0x20
+"""Flag of radiotap: the 802.11 header is filled up to a multiple of four bytes."""
+_AGGREGATED: Final = 0x80
+"""Bit of the QoS field of 802.11: several frames in one (A-MSDU)."""
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
 _V6_FRAGMENT: Final = 44
 _VXLAN: Final = frozenset({4789, 8472})
@@ -146,12 +152,13 @@ def decode(data: bytes, link_type: int) -> Decoded:
         return _cooked(data, 0, 12, 11, 20)
     if link_type in {0, 108}:
         return decode_ip(data[4:], _Link())
+    if link_type in {9, 104} and len(data) >= 4 and data[0] in _CISCO_HDLC and not data[1]:
+        # Captures of PPP links have Cisco's framing in them, too.
+        return _typed(struct.unpack_from("!H", data, 2)[0], data[4:], _Link())
     if link_type == 9:
         return _ppp(data[2:] if data[:2] == b"\xff\x03" else data, _Link())
     if link_type == 50:
         return _ppp(data[2:], _Link()) if data[:1] == b"\xff" else Unread("PPP control")
-    if link_type == 104 and len(data) >= 4:
-        return _typed(struct.unpack_from("!H", data, 2)[0], data[4:], _Link())
     if link_type == 127:
         return _radiotap(data)
     if link_type == 105:
@@ -289,13 +296,26 @@ def _ppp(data: bytes, link: _Link) -> Decoded:
 
 
 def _radiotap(data: bytes) -> Decoded:
-    if len(data) < 4:
+    """802.11 behind a radiotap header (radiotap.org), which may say that there is padding in the frame."""
+    if len(data) < 8:
         return None
-    length = struct.unpack_from("<H", data, 2)[0]
-    return _wireless(data[length:]) if 8 <= length <= len(data) else None
+    length, present = struct.unpack_from("<H", data, 2)[0], data[4]
+    if not 8 <= length <= len(data):
+        return None
+    at = 8
+    for word in range(4, length - 3, 4):
+        # The last of the words that say what is present has its highest bit clear.
+        at = word + 4
+        if not data[word + 3] & 0x80:
+            break
+    if present & 1:
+        # The time stamp has eight bytes, and stands where eight divides its place.
+        at += -at % 8 + 8
+    padded = bool(present & 2 and at < length and data[at] & _PADDED)
+    return _wireless(data[length:], padded=padded)
 
 
-def _wireless(data: bytes) -> Decoded:
+def _wireless(data: bytes, *, padded: bool = False) -> Decoded:
     """802.11 data frames in the clear: addresses by the direction bits, then LLC."""
     if len(data) < 24:
         return None
@@ -306,6 +326,11 @@ def _wireless(data: bytes) -> Decoded:
     header = 24 + (6 if to_ds and from_ds else 0) + (2 if subtype & 8 else 0)
     source = data[16:22] if from_ds and not to_ds else data[24:30] if from_ds else data[10:16]
     target = data[16:22] if to_ds else data[4:10]
+    aggregated = subtype & 8 and data[header - 2] & _AGGREGATED
+    header += -header % 4 if padded else 0
+    if aggregated:
+        # Frames in a frame: each has addresses and a length of its own; the first is read.
+        source, target, header = data[header + 6 : header + 12], data[header : header + 6], header + 14
     return _llc(data[header:], _Link(source.hex(":"), target.hex(":")))
 
 

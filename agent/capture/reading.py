@@ -120,12 +120,13 @@ class Reading:
         said: list[Message] = []
         try:
             found = layers.decode(frame.data, frame.link_type)
+            fragment = isinstance(found, Fragment)
             if isinstance(found, Fragment):
                 whole = self._fragments.add(found)
                 found = layers.transport_of(*whole) if whole is not None else None
         except (IndexError, ValueError, struct.error):
             # A header that is cut where nothing told us that it would be.
-            self._name(self.stats.unread, "frames cut inside a header")
+            self._name(self.stats.unread, "frames too short or broken")
             return said
         if isinstance(found, Packet):
             if found.tunnel:
@@ -138,6 +139,8 @@ class Reading:
             self._link(found, frame, said)
         elif isinstance(found, Unread):
             self._name(self.stats.unread, found.name)
+        elif not fragment:
+            self._name(self.stats.unread, "frames too short or broken")
         return said
 
     def sightings(self) -> Iterator[Message]:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.capture.decode import Fragment, NonIp, Packet, Unread, decode
+from agent.capture.savefile import read_frames
+from tests.places import SHARED, needs_shared
 
 PAYLOAD = b"hello, camera"
 MAC, TO = "28:57:be:00:00:01", "02:00:00:00:00:02"
@@ -106,11 +108,44 @@ def crafted() -> dict[str, tuple[int, bytes]]:
         "vxlan": (1, bytes(outer / UDP(sport=5, dport=4789) / VXLAN(vni=7, flags=8) / Ether(whole))),
         "geneve": (1, bytes(outer / UDP(sport=5, dport=6081) / GENEVE(vni=7, proto=0x6558) / Ether(whole))),
         "tzsp": (1, bytes(outer / UDP(sport=5, dport=37008) / Raw(tzsp + whole))),
+        "radiotap padding": (
+            127,
+            bytes.fromhex("00000a0002000000 2000")
+            + bytes(Dot11(type=2, subtype=8, FCfield=2, addr1=TO, addr2=TO, addr3=MAC) / Dot11QoS())
+            + b"\0\0"
+            + bytes(LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0, code=0x0800) / inner),
+        ),
+        "802.11 aggregate": (
+            105,
+            bytes(
+                Dot11(type=2, subtype=8, FCfield=2, addr1=TO, addr2=TO, addr3=TO) / Dot11QoS(A_MSDU_Present=1)
+            )
+            + bytes.fromhex((TO + MAC).replace(":", ""))
+            + struct.pack("!H", 8 + len(inner))
+            + bytes(LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0, code=0x0800) / inner),
+        ),
+        "ppp": (9, bytes(PPP(proto=0x21) / inner)),
+        "ppp hdlc": (50, b"\xff\x03" + bytes(PPP(proto=0x21) / inner)),
+        "cisco hdlc": (104, b"\x0f\0\x08\0" + bytes(inner)),
+        "cisco hdlc in ppp": (9, b"\x8f\0\x08\0" + bytes(inner)),
+        "erspan I": (1, bytes(outer / GRE(proto=0x88BE) / Raw(whole))),
+        "erspan III": (
+            1,
+            bytes(
+                outer
+                / GRE(proto=0x22EB, seqnum_present=1)
+                / Raw(struct.pack("!III", 2 << 28, 0, 1) + bytes(8) + whole)
+            ),
+        ),
+        "geneve ip": (1, bytes(outer / UDP(sport=5, dport=6081) / GENEVE(vni=7, proto=0x0800) / inner)),
+        "gre bridge": (1, bytes(outer / GRE(proto=0x6558, key_present=1, key=4) / Raw(whole))),
         "arp": (1, bytes(ether / ARP(hwsrc=MAC, psrc="10.0.0.1", pdst="10.0.0.2"))),
     }
 
 
 FRAMES = crafted()
+BARE = {"raw", "loopback", "gre", "geneve ip", "ppp", "ppp hdlc", "cisco hdlc", "cisco hdlc in ppp"}
+"""Kinds in which no MAC stands beside the datagram."""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FRAMES if kind != "arp"])
@@ -121,9 +156,9 @@ def test_scapys_frames_are_read(kind: str) -> None:
     assert isinstance(found, Packet)
     assert (found.payload, found.source_port) == (PAYLOAD, 37020)
     assert found.source == ("fe80::1" if "ipv6" in kind else "10.0.0.1")
-    assert found.mac == (None if kind in {"raw", "loopback", "gre"} else MAC)
+    assert found.mac == (None if kind in BARE else MAC)
     assert found.vlan == {"vlan": (20,), "qinq": (100, 20)}.get(kind, ())
-    assert bool(found.tunnel) == (kind in {"gre", "erspan", "vxlan", "geneve", "tzsp"})
+    assert bool(found.tunnel) == kind.startswith(("gre", "erspan", "vxlan", "geneve", "tzsp"))
 
 
 def test_arp() -> None:
@@ -213,3 +248,69 @@ def test_random_frames(link_type: int, data: bytes) -> None:
         decode(data, link_type)
     except (IndexError, ValueError, struct.error):
         return
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "protocol", "count", "tunnel", "tags"),
+    [
+        ("rob-arkime-80211http.pcap", 6, 26, "", 0),
+        ("rob-zeek-radiotap.pcap", 17, 3, "", 0),
+        ("rob-pcpp-null-loopback.pcap", 17, 2, "", 0),
+        ("rob-pcpp-raw-ip.pcap", 6, 92, "", 0),
+        ("rob-ndpi-ossfuzz-rawipv4.pcapng", 17, 13, "", 0),
+        ("rob-pcpp-linktype-ipv6.pcap", 6, 1, "", 0),
+        ("rob-pcpp-sll.pcap", 6, 483, "", 0),
+        ("rob-pcpp-sll2.pcap", 6, 3, "", 0),
+        ("rob-suri-chdlc.pcap", 6, 17, "", 0),
+        ("rob-ndpi-dlt-ppp.pcap", 17, 1, "", 0),
+        ("rob-zeek-qinqinq.pcap", 6, 14, "", 3),
+        ("rob-arkime-twovlan.pcap", 6, 6, "", 2),
+        ("rob-zeek-pppoe.pcap", 17, 4, "", 0),
+        ("rob-zeek-vlan-mpls.pcap", 6, 33, "", 0),
+        ("rob-arkime-gre-erspan-vxlan.pcap", 17, 7, "ERSPAN", 0),
+        ("rob-ndpi-4in4.pcap", 17, 5, "IP in IP", 2),
+        ("rob-ndpi-6in4.pcap", 6, 75, "IP in IP", 0),
+        ("rob-tcpdump-gso-vxlan.pcap", 6, 1, "VXLAN", 0),
+        ("rob-zeek-vxlan-triple.pcap", 17, 1, "VXLAN", 0),
+    ],
+)
+def test_recorded_links_and_tunnels(name: str, protocol: int, count: int, tunnel: str, tags: int) -> None:
+    """Recordings of each kind of link and tunnel give the datagrams and segments that are in them."""
+    with (SHARED / "pcaps" / name).open("rb") as stream:
+        found = [decode(frame.data, frame.link_type) for frame in read_frames(stream)]
+    packets = [packet for packet in found if isinstance(packet, Packet) and packet.protocol == protocol]
+    alike = [packet for packet in packets if packet.tunnel.startswith(tunnel) and len(packet.vlan) == tags]
+    assert len(alike) == count
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("rob-zeek-erspan1.pcap", 10),
+        ("rob-zeek-erspan2.pcap", 4),
+        ("rob-zeek-erspan3.pcap", 2),
+        ("rob-zeek-gre-erspan3-dot1q.pcap", 2),
+        ("rob-zeek-geneve.pcap", 6),
+        ("rob-zeek-vxlan.pcap", 8),
+    ],
+)
+def test_recorded_mirrors_of_icmp(name: str, count: int) -> None:
+    """In mirrors that hold nothing but ICMP and ARP, it is the inner frame that is named."""
+    with (SHARED / "pcaps" / name).open("rb") as stream:
+        found = [decode(frame.data, frame.link_type) for frame in read_frames(stream)]
+    named = [frame for frame in found if isinstance(frame, Unread) and frame.name == "IP protocol 1"]
+    assert len(named) == count
+    assert all(frame.mac for frame in named)
+
+
+def test_neighbour_discovery_comes_from_the_link() -> None:
+    """ICMPv6 is handed on from its type; discovery that a router passed on is not believed."""
+    body = b"\x88\0\0\0" + bytes(20)
+    packet = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + bytes(32) + body
+    found = decode(bytes(12) + b"\x86\xdd" + packet, 1)
+    assert isinstance(found, Packet)
+    assert (found.protocol, found.payload, found.source_port) == (58, body, 0)
+    far = packet[:7] + b"\x40" + packet[8:]
+    assert isinstance(decode(bytes(12) + b"\x86\xdd" + far, 1), Unread)
