@@ -10,7 +10,7 @@ from typing import Final
 from agent.census.addresses import host_address, sort_key
 from agent.census.clouds import Call, Clouds
 from agent.census.hosts import Key, order, rows_of
-from agent.census.identity import Clash, Group
+from agent.census.identity import Clash, Group, serials_of
 from agent.census.talk import Party, Talk
 from agent.census.times import Times
 from fingerprints.judge import Judge
@@ -24,6 +24,8 @@ CLAIMED_ADDRESS: Final = frozenset(
 )
 """Fields in which a device states its own address."""
 _HOSTNAMES: Final = frozenset({"dhcp.hostname", "mdns.hostname", "onvif.hostname"})
+_ONE_SERIAL: Final = frozenset({"details.serial", "dhip.serial-no", "onvif.serial", "sadp.device-sn"})
+"""Fields that a device fills with its own serial and nothing else's."""
 _MAX_CLASHES: Final = 8
 
 
@@ -88,7 +90,11 @@ def device_of(group: Group, name: str, bench: Bench, problems: tuple[Problem, ..
     answered = _earliest(_answered(group, said, bench.scanners))
     facts = [*stated, *said, *answered]
     verdict = bench.judge.judge(facts)
-    conflicts = [*_moved(said.values(), addresses), *_clashes(name, group.clashes, bench.names)]
+    conflicts = [
+        *_moved(said.values(), addresses),
+        *_serials(said),
+        *_clashes(name, group.clashes, bench.names),
+    ]
     verdict = replace(verdict, conflicts=(*verdict.conflicts, *conflicts))
     times = Times()
     for _, host in group.members:
@@ -147,6 +153,13 @@ def _moved(observations: Iterable[Observation], addresses: tuple[str, ...]) -> I
         claimed = host_address(row.fact.text) if row.fact.field in CLAIMED_ADDRESS else None
         if claimed is not None and addresses and claimed not in addresses:
             yield Conflict("address", addresses[0], claimed, (row.fact.field,))
+
+
+def _serials(said: Iterable[Fact]) -> Iterator[Conflict]:
+    """One host that states several serials in one field: several devices behind one address, or a lie."""
+    for field, texts in serials_of([(fact.field, fact.text) for fact in said if fact.field in _ONE_SERIAL]):
+        for text in texts[1:_MAX_CLASHES]:
+            yield Conflict("serial", texts[0], text, (field,))
 
 
 def _clashes(name: str, clashes: Sequence[Clash], names: Sequence[str]) -> Iterator[Conflict]:

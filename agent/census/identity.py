@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final, Literal
@@ -35,7 +35,7 @@ from agent.census.addresses import (
 from agent.census.hosts import Host, Key
 from fingerprints.oui import normalise_mac
 
-__all__ = ["Clash", "Group", "groups"]
+__all__ = ["Clash", "Group", "groups", "serials_of"]
 
 _OWN_ADDRESSES: Final = 2
 """A MAC without ARP or DHCP proof whose frames carry more private IPv4 addresses is a router's."""
@@ -99,18 +99,12 @@ class _Cluster:
             mac = eui64_mac(ip)
             if mac is not None and not is_invented(mac):
                 self.claimed.add(mac)
-        models = {
-            _plain(text)
-            for name, rows in host.said.items()
-            if name.rpartition(".")[2] in _MODEL
-            for text, _ in rows
-        }
+        for name, texts in serials_of([(name, text) for name, rows in host.said.items() for text, _ in rows]):
+            self.serials.setdefault(name, set()).update(map(_plain, texts))
         for name, rows in host.said.items():
             last = name.rpartition(".")[2]
             for text, _ in rows:
-                if last in _SERIAL and _is_serial(text, models):
-                    self.serials.setdefault(name, set()).add(_plain(text))
-                elif name in _ENDPOINTS and (endpoint := _endpoint(text)):
+                if name in _ENDPOINTS and (endpoint := _endpoint(text)):
                     self.endpoints.setdefault(name, set()).add(endpoint)
                 elif last == "mac" and (mac := normalise_mac(text)) and len(mac) == 17:
                     own = host_mac(mac)
@@ -381,6 +375,16 @@ def _at_once(clusters: Iterable[_Cluster]) -> int:
         now += -1 if end else 1
         most = max(most, now)
     return most
+
+
+def serials_of(facts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Each field of `facts` (field, text) with the texts in it that can be one device's serial."""
+    models = {_plain(text) for name, text in facts if name.rpartition(".")[2] in _MODEL}
+    found: dict[str, list[str]] = {}
+    for name, text in facts:
+        if name.rpartition(".")[2] in _SERIAL and _is_serial(text, models):
+            found.setdefault(name, []).append(text)
+    yield from found.items()
 
 
 def _plain(text: str) -> str:

@@ -313,3 +313,14 @@ def test_a_clash_is_explained(judge: Judge) -> None:
     assert [device.id for device in report.devices] == [CAMERA, PHONE]
     text = "\n".join(explain_device(at(report, CAMERA), judge.knowledge))
     assert f"conflict: {PHONE} shows the same mac 28:57:be:00:00:01; they are kept apart" in text
+
+
+def test_two_serials_of_one_host_are_a_conflict(judge: Judge) -> None:
+    """Two devices behind one address (a forwarded port), or a lie: shown, not chosen in silence."""
+    census = tally(judge)
+    census.feed(said("onvif.serial=F1234567X", CAMERA, at=NOON))
+    census.feed(said("onvif.serial=G7654321Y", CAMERA, at=NOON + 1))
+    (device,) = census.report().devices
+    assert [(row.claim, row.kept, row.against) for row in device.verdict.conflicts] == [
+        ("serial", "F1234567X", "G7654321Y")
+    ]
