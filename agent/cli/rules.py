@@ -17,6 +17,7 @@ from agent.cli.options import OutputFormat, OutputOption
 from agent.cli.places import installed_knowledge, installed_or_shipped, trusted_keys
 from agent.cli.wiring import opened, say
 from fingerprints.catalogue import catalogue
+from fingerprints.clouds import load_clouds
 from fingerprints.codec import dumps
 from fingerprints.lint import Fault, check, matrix, prove
 from fingerprints.pack import build, install
@@ -68,6 +69,8 @@ def show(
 def check_rules(folder: FolderOption = None, quiet: QuietFlag = False) -> None:
     """Check the files: names, sources, examples, slow patterns."""
     knowledge = load_knowledge(folder or installed_or_shipped())
+    if (knowledge.folder / "clouds.toml").exists():
+        load_clouds(knowledge.folder, knowledge.manufacturers)
     _finish(check(knowledge), f"{_counted(knowledge)}: nothing wrong", quiet=quiet)
 
 
