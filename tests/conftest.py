@@ -9,13 +9,14 @@ import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 _TOGETHER = {
+    "tests/inventory/": "inventory",
     "tests/lab/": "lab",
     "tests/simulator/": "site",
     "tests/test_docs.py": "site",
     "tests/agent/cli/test_demo.py": "site",
     "tests/agent/cli/test_scan.py": "site",
 }
-"""What shares one network, or the addresses on loopback where the simulated site stands."""
+"""What shares one network, one PostgreSQL, or the addresses on loopback where the simulated site stands."""
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -30,9 +31,10 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no ty
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """What a run keeps for the next one goes to a folder of the tests, not to the user's."""
+    """What a run keeps, for the next one or for a stopped scan, goes to folders of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -19,8 +19,8 @@ MAX_ADDRESS = 64
 class Device(models.Model):
     """One device with its current place, verdict, finding and state of removal, for lists.
 
-    The digests are of what is current in `Verdict`, `Finding` and `Facts`; the times beside them
-    say from when it is: older reports that come late go into the history alone.
+    The digests are of what is current in `Verdict` and `Finding`; `said_digest` is of all that a
+    report said of the device: where it is the same again, only times move on.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="devices")
@@ -41,9 +41,7 @@ class Device(models.Model):
     last_seen = models.DateTimeField()
     verdict_digest = models.CharField(max_length=32, default="")
     finding_digest = models.CharField(max_length=32, default="")
-    facts_digest = models.CharField(max_length=32, default="")
-    verdict_since = models.DateTimeField()
-    finding_since = models.DateTimeField()
+    said_digest = models.CharField(max_length=32, default="")
     conflicted = models.BooleanField(default=False)
     plan_state = models.CharField(max_length=16, default="")
 

@@ -1,0 +1,1 @@
+"""Takes reports of agents into the inventory."""

@@ -1,0 +1,174 @@
+"""Writes many rows with one statement, on SQLite as on PostgreSQL.
+
+The ORM makes an object for each row, which costs more than the row. Here rows are tuples, sent as
+one array a column to PostgreSQL (``unnest``) or to SQLite's own loop (``executemany``).
+Table and column names come from the models, never from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+import orjson
+from django.db import connection
+from django.db.models import DateTimeField, Model
+from django.db.models.fields import Field
+
+__all__ = ["delete", "insert", "lock", "reserve", "select", "update"]
+
+_POSTGRESQL: Final = "postgresql"
+
+
+def _fields(model: type[Model], names: Sequence[str]) -> list[Field[Any, Any]]:
+    by_column = {field.column: field for field in model._meta.concrete_fields}  # noqa: SLF001 - Django's public API
+    return [by_column[name] for name in names]
+
+
+def _table(model: type[Model]) -> str:
+    return model._meta.db_table  # noqa: SLF001 - Django's public API
+
+
+def _is_postgresql() -> bool:
+    return connection.vendor == _POSTGRESQL
+
+
+def _stored(at: datetime | None) -> str | None:
+    """A time as Django keeps it in SQLite."""
+    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def _columns(fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if not _is_postgresql():
+        for place, field in enumerate(fields):
+            if isinstance(field, DateTimeField):
+                columns[place] = [_stored(at) for at in columns[place]]
+    return columns
+
+
+def _arrays(fields: Sequence[Field[Any, Any]]) -> str:
+    return ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
+
+
+def insert(
+    model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]], *, conflict: str = ""
+) -> None:
+    """Insert `rows`; JSON columns take text. `conflict` is the clause after ``ON CONFLICT``."""
+    if not rows:
+        return
+    fields = _fields(model, names)
+    columns = _columns(fields, rows)
+    clause = f" ON CONFLICT {conflict}" if conflict else ""
+    head = f"INSERT INTO {_table(model)} ({', '.join(names)})"
+    with connection.cursor() as cursor:
+        if _is_postgresql():
+            arrays = f"SELECT * FROM unnest({_arrays(fields)})"  # noqa: S608 - own names
+            cursor.execute(f"{head} {arrays}{clause}", columns)
+        else:
+            marks = ", ".join(["%s"] * len(names))
+            cursor.executemany(f"{head} VALUES ({marks}){clause}", list(zip(*columns, strict=True)))
+
+
+def update(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Set the columns `names` of the rows whose id comes first in each of `rows`."""
+    if not rows:
+        return
+    fields = _fields(model, ["id", *names])
+    # In one order everywhere: two that write the same rows then wait instead of locking each other out.
+    columns = _columns(fields, sorted(rows, key=lambda row: cast("int", row[0])))
+    table = _table(model)
+    with connection.cursor() as cursor:
+        if _is_postgresql():
+            settings = ", ".join(f"{name} = new.{name}" for name in names)
+            new = ", ".join(["id", *names])
+            cursor.execute(
+                f"UPDATE {table} SET {settings} FROM unnest({_arrays(fields)}) AS new({new})"  # noqa: S608 - own names
+                f" WHERE {table}.id = new.id",
+                columns,
+            )
+        else:
+            settings = ", ".join(f"{name} = %s" for name in names)
+            cursor.executemany(
+                f"UPDATE {table} SET {settings} WHERE id = %s",  # noqa: S608 - own names
+                list(zip(*columns[1:], columns[0], strict=True)),
+            )
+
+
+def delete(model: type[Model], ids: Iterable[int]) -> None:
+    """Remove the rows with these ids."""
+    gone = list(ids)
+    if gone:
+        with connection.cursor() as cursor:
+            where, values = _within("id", gone)
+            cursor.execute(f"DELETE FROM {_table(model)} WHERE {where}", [values])  # noqa: S608 - own names
+
+
+def _within(column: str, values: Sequence[Any]) -> tuple[str, Any]:
+    if _is_postgresql():
+        return f"{column} = ANY(%s)", list(values)
+    return f"{column} IN (SELECT value FROM json_each(%s))", orjson.dumps(list(values)).decode()  # noqa: S608 - own names
+
+
+def select(
+    model: type[Model],
+    names: Sequence[str],
+    column: str,
+    values: Sequence[Any],
+    *,
+    also: str = "",
+    given: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:
+    """The columns `names` of all rows whose `column` is one of `values`; `also` is a further condition."""
+    if not values:
+        return []
+    where, array = _within(column, values)
+    plain = _is_postgresql()
+    more = [at if plain or not isinstance(at, datetime) else _stored(at) for at in given]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(names)} FROM {_table(model)} WHERE {where}{also}",  # noqa: S608 - own names
+            [array, *more],
+        )
+        rows = cast("list[tuple[Any, ...]]", cursor.fetchall())
+    if plain:
+        return rows
+    times = [isinstance(field, DateTimeField) for field in _fields(model, names)]
+    if not any(times):
+        return rows
+    return [
+        tuple(
+            value.replace(tzinfo=UTC) if is_time and value is not None else value
+            for value, is_time in zip(row, times, strict=True)
+        )
+        for row in rows
+    ]
+
+
+def reserve(model: type[Model], count: int) -> list[int]:
+    """`count` ids that nobody else will get; on SQLite as long as the transaction lasts."""
+    if not count:
+        return []
+    table = _table(model)
+    with connection.cursor() as cursor:
+        if _is_postgresql():
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+            )
+            return [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        row = cursor.fetchone()
+        first = (row[0] if row else 0) + 1
+        return list(range(first, first + count))
+
+
+def lock(number: int) -> None:
+    """Wait until no other transaction holds `number`; SQLite has one writer at a time anyway."""
+    if _is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, number % 2**31])
+
+
+_LOCKS: Final = 0x63616D
+"""Which locks of the database are ours."""
