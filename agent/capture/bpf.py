@@ -96,6 +96,29 @@ class Assembler:
         self.op(0x45, mask, 0, 1)
         self.accept()
 
+    def store(self, place: int) -> None:
+        """M[`place`] = A."""
+        self.op(0x02, place)
+
+    def recall(self, place: int) -> None:
+        """A = M[`place`]."""
+        self.op(0x60, place)
+
+    def store_sum_with_x(self, place: int) -> None:
+        """M[`place`] = A + X."""
+        self.op(0x0C)
+        self.op(0x02, place)
+
+    def length_for_zero(self) -> None:
+        """A = the length of the frame, if A is zero."""
+        self.op(0x15, 0, 0, 1)
+        self.op(0x80)
+
+    def accept_if_above_x(self) -> None:
+        """Let the frame pass if A is greater than X."""
+        self.op(0x2D, 0, 0, 1)
+        self.accept()
+
     def accept_if_in(self, ranges: Sequence[Range]) -> None:
         """Let the frame pass if A is in one of `ranges` (ends included): a search by halves."""
         name = f"_miss{len(self._code)}"

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.capture.bpf import ACCEPT, INSTRUCTION, Assembler
+from agent.capture.bpf import INSTRUCTION, Assembler
 from agent.wire import Probe
 
 __all__ = ["LINK_TYPES", "Program", "Wanted", "expression", "program"]
@@ -26,6 +26,8 @@ _VLANS: Final = 3
 _VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100, 0x9200)
 _TUNNEL_PORTS: Final = (4789, 8472, 6081, 37008)
 _WORD: Final = 4
+_PROTOCOL, _END = 0, 1
+"""Places in the filter's memory."""
 _TYPED: Final = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
 """Where the ethertype stands, and what it announces, in Ethernet and both Linux cooked forms."""
 _BARE: Final = {0: 4, 108: 4, 12: 0, 14: 0, 101: 0, 228: 0, 229: 0}
@@ -109,21 +111,9 @@ def program(probes: Sequence[Probe], link_type: int, room: int = 0) -> Program |
     else:
         return None
     chosen = Wanted.of(probes)
-    code.label("ipv4")
-    code.load_indexed(2, 6)
-    code.accept_if_any(0x3FFF)
-    code.load_indexed(1, 9)
-    # The protocol waits in memory while X moves on.
-    code.op(0x02, 0)
-    code.load_indexed(1, 0)
-    code.add_to_x(0x0F, 2)
-    code.go("transport")
-    code.label("ipv6")
-    code.load_indexed(1, 6)
-    code.op(0x02, 0)
-    code.move_x(40)
+    _network(code)
     code.label("transport")
-    code.op(0x60, 0)
+    code.recall(_PROTOCOL)
     code.go_if(6, "tcp")
     code.go_if(17, "udp")
     code.accept()
@@ -163,6 +153,30 @@ def _typed(code: Assembler, kind_at: int, start: int) -> None:
         kind_at, start = start + 2, start + 4
 
 
+def _network(code: Assembler) -> None:
+    """Pass what is not for the transport's part; X is where UDP or TCP begins."""
+    code.label("ipv4")
+    code.load_indexed(2, 6)
+    code.accept_if_any(0x3FFF)
+    code.load_indexed(1, 9)
+    # The protocol waits in memory while X moves on, and so does the end of the packet.
+    code.store(_PROTOCOL)
+    code.load_indexed(2, 2)
+    code.length_for_zero()
+    code.store_sum_with_x(_END)
+    code.load_indexed(1, 0)
+    code.add_to_x(0x0F, 2)
+    code.go("transport")
+    code.label("ipv6")
+    code.load_indexed(1, 6)
+    code.store(_PROTOCOL)
+    code.load_indexed(2, 4)
+    code.length_for_zero()
+    code.op(0x04, 40)
+    code.store_sum_with_x(_END)
+    code.move_x(40)
+
+
 def _room(code: Assembler, room: int) -> tuple[int, ...]:
     """Comparisons of the port pair, to be patched by `Program.hungry`; empty at first."""
     if not room:
@@ -171,10 +185,16 @@ def _room(code: Assembler, room: int) -> tuple[int, ...]:
     start = len(code)
     code.op(0x05, room)
     for number in range(room):
-        # Each accepts at the end of the room, or looks at the next.
+        # Each goes on behind the room, or to the next.
         code.op(0x15, 0, room - number, 0)
-    code.op(0x05, 1)
-    code.op(0x06, ACCEPT)
+    code.go("not hungry")
+    # A bare acknowledgement says nothing: its packet ends where its data would begin.
+    code.load_indexed(1, 12)
+    code.add_to_x(0xF0, -2)
+    code.recall(_END)
+    code.accept_if_above_x()
+    code.reject()
+    code.label("not hungry")
     return (start,)
 
 

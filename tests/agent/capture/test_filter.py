@@ -134,6 +134,13 @@ def test_hungry_directions_pass(tmp_path: Path) -> None:
     assert passed(frames, (), path, 1, [80 << 16 | 4_000]) == [0]
     assert passed(frames, (), path, 1, [81 << 16 | 4_000, 80 << 16 | 4_000]) == [0, 2]
     assert passed(frames, (), path, 1, [0] * 7 + [4_000 << 16 | 80]) == [1]
+    for ip in (ipv4, ipv6):
+        bare = tagged()(ip(6, tcp(b"", flags=16, options=12, ports=(80, 4_000)))) + bytes(6)
+        short = tagged()(ip(6, tcp(b"x", flags=16, options=12, ports=(80, 4_000)))) + bytes(6)
+        # Cards that put segments together leave the length of the packet zero.
+        place = 16 if ip is ipv4 else 18
+        endless = short[:place] + b"\0\0" + short[place + 2 :]
+        assert passed([bare, short, endless], (), path, 1, [80 << 16 | 4_000]) == [1, 2]
 
 
 @needs_libpcap
