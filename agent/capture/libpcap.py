@@ -8,7 +8,6 @@ what it drops.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 import struct
 from collections.abc import Callable
@@ -64,10 +63,8 @@ class _Cookie(ctypes.Structure):
 def _libraries() -> tuple[Any, Any] | None:
     """Both libraries, libpcap first, with the types of what is called; None where one is missing."""
     for name in ("libpcap.so.0.8", "libpcap.so.1", None):
-        # find_library starts other programs, so it is asked last.
-        name = name or ctypes.util.find_library("pcap")  # noqa: PLW2901 - the last name is found
         try:
-            pcap = ctypes.CDLL(name) if name else None
+            pcap = ctypes.CDLL(name) if name else _searched()
         except OSError:
             continue
         if pcap is not None:
@@ -101,9 +98,18 @@ def _libraries() -> tuple[Any, Any] | None:
         ):
             found = getattr(library, function)
             found.restype, found.argtypes = result, arguments
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
+        # TypeError: a system without one C library for all.
         return None
     return pcap, libc
+
+
+def _searched() -> Any:
+    """libpcap under a name of this system; None where there is none."""
+    import ctypes.util  # noqa: PLC0415 - it starts other programs, so it is asked last
+
+    name = ctypes.util.find_library("pcap")
+    return ctypes.CDLL(name) if name else None
 
 
 def available() -> bool:

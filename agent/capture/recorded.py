@@ -50,7 +50,7 @@ def read_recorded(
     """
     size = path.stat().st_size
     if threads is None:
-        threads = min(_MOST_THREADS, len(os.sched_getaffinity(0))) if size > _SPLIT_FROM else 1
+        threads = min(_MOST_THREADS, os.cpu_count() or 1) if size > _SPLIT_FROM else 1
     parts = _parts(path, size, threads) if threads > 1 else None
     try:
         if parts is None:
