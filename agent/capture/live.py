@@ -12,23 +12,25 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import queue
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from agent.capture.bpf import ACCEPT, INSTRUCTION
-from agent.capture.filter import Program, program
+from agent.capture.filter import Program, expression, program
 from agent.capture.reading import Reading
 from agent.capture.savefile import Frame
 from agent.capture.streams import MAX_HUNGRY
 from agent.wire import Message, Probe
 from fingerprints.model import Problem
 
-__all__ = ["MAX_HOSTS", "Live", "LiveError", "frames_by_scapy"]
+__all__ = ["MAX_HOSTS", "Live", "LiveByScapy", "LiveError"]
 
 MAX_HOSTS: Final = 16_384
 """Hosts that weeks of listening remember: phones that change their MAC would fill any table."""
@@ -41,6 +43,8 @@ _BURST: Final = 512
 _QUIET: Final = 1_000.0
 _BUSY: Final = 2_000.0
 """Frames in a second below which all is taken, and above which the kernel chooses."""
+_MAX_WAITING: Final = 65_536
+_START_SECONDS: Final = 5.0
 _PATCH_SECONDS: Final = 0.005
 """A new filter costs the kernel 0.2 ms: it is given one at most this often."""
 
@@ -144,12 +148,7 @@ class Live:
 
     def to_json(self) -> dict[str, Any]:
         """The part of a report's coverage that tells of this interface."""
-        return {
-            **self.reading.settle().to_json(),
-            "frames_dropped": self.dropped,
-            "times_lost": self.lost,
-            "listening": self._sock is not None,
-        }
+        return _told(self.reading, self.dropped, self.lost)
 
     def _open(self) -> None:
         sock = _packet_socket()
@@ -244,24 +243,86 @@ class Live:
         self._changes, self._patched = streams.changes, now
 
 
-def frames_by_scapy(name: str, seconds: float) -> Iterator[Frame]:
-    """Frames of an interface for some seconds by way of scapy, where there are no packet sockets."""
-    # Scapy takes most of a second to load, and only other systems need it.
-    from scapy.config import conf  # noqa: PLC0415 - as said
-    from scapy.error import Scapy_Exception  # noqa: PLC0415 - as said
+class LiveByScapy:
+    """One interface, listened to by way of scapy with libpcap or npcap, where there are no packet sockets.
 
-    try:
-        sock = conf.L2listen(iface=name)
-    except (OSError, Scapy_Exception) as error:
-        raise LiveError(errno.EPERM, f"{name} cannot be listened to: {error}") from None
-    ethernet, end = 1, time.monotonic() + seconds
-    try:
-        while time.monotonic() < end:
-            _, data, at = sock.recv_raw(_LONGEST)
-            if data:
-                yield Frame(at, ethernet, bytes(data), len(data), 0, 0)
-    finally:
-        sock.close()
+    What goes on behind the beginning of a message is not waited for: the filter has no memory.
+    Raises LiveError where the interface cannot be listened to.
+    """
+
+    def __init__(self, name: str, probes: Sequence[Probe], problem: Callable[[Problem], None]) -> None:
+        # Scapy takes most of a second to load, and only other systems need it.
+        from scapy.config import conf  # noqa: PLC0415 - as said
+        from scapy.layers import inet, l2  # noqa: F401, PLC0415 - they make frames known to scapy
+        from scapy.sendrecv import AsyncSniffer  # noqa: PLC0415 - as said
+
+        self.name = name
+        self.reading = Reading(probes, name, max_hosts=MAX_HOSTS)
+        self.reading.stats.filtered = True
+        self.dropped = 0
+        self.lost = 0
+        self._problem = problem
+        self._numbers = conf.l2types.layer2num
+        self._waiting: queue.Queue[Frame] = queue.Queue(_MAX_WAITING)
+        begun = threading.Event()
+        self._sniffer = AsyncSniffer(
+            iface=name, store=False, prn=self._put, filter=expression(probes), started_callback=begun.set
+        )
+        self._sniffer.start()
+        end = time.monotonic() + _START_SECONDS
+        while self._listens() and not begun.wait(0.05) and time.monotonic() < end:
+            pass
+        if not self._listens():
+            why = self._sniffer.exception or "no reason given"
+            raise LiveError(errno.EPERM, f"{name} cannot be listened to: {why}")
+
+    def fileno(self) -> int:
+        """There is nothing to wait on."""
+        return -1
+
+    def take(self) -> Iterator[tuple[Frame, list[Message]]]:
+        """The frames that wait now, some hundreds at most, each with what it says."""
+        for _ in range(_BATCH):
+            try:
+                frame = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            yield frame, list(self.reading.frame(frame))
+
+    def heed(self) -> None:
+        """Tell if listening has ended by itself."""
+        if not self.lost and not self._listens():
+            self.lost = 1
+            self._problem(Problem(self.name, "went away while it was listened to", "interface"))
+
+    def close(self) -> Iterator[Message]:
+        """Stop listening; what was not finished."""
+        if self._sniffer.running:
+            self._sniffer.stop()
+        yield from self.reading.close()
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of a report's coverage that tells of this interface."""
+        return _told(self.reading, self.dropped, self.lost)
+
+    def _listens(self) -> bool:
+        thread = self._sniffer.thread
+        return thread is not None and thread.is_alive()
+
+    def _put(self, packet: Any) -> None:
+        data = bytes(packet.original or bytes(packet))
+        number = self._numbers.get(type(packet), 1)
+        link_type = _RAW_IP if number in {12, 14} else number
+        try:
+            self._waiting.put_nowait(
+                Frame(float(packet.time), link_type, data, packet.wirelen or len(data), 0, 0)
+            )
+        except queue.Full:
+            self.dropped += 1
+
+
+def _told(reading: Reading, dropped: int, lost: int) -> dict[str, Any]:
+    return {**reading.settle().to_json(), "frames_dropped": dropped, "times_lost": lost}
 
 
 def _packet_socket() -> socket.socket:

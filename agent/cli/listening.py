@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from agent.capture.evidence import Evidence
-from agent.capture.live import Live
+from agent.capture.live import Live, LiveByScapy
 from agent.census import Tally
 from agent.cli.orders import Orders
 from agent.probes import ALL
@@ -20,6 +21,7 @@ __all__ = ["Ear", "listen_on"]
 
 _WAIT_MILLISECONDS: Final = 200
 _HEED_SECONDS: Final = 1.0
+_KIND: Final = Live if hasattr(socket, "AF_PACKET") else LiveByScapy
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Ear:
     """What is listened on, into which census; `evidence` is None where no frames are kept."""
 
     tally: Tally
-    lives: list[Live] = field(default_factory=list)
+    lives: list[Live | LiveByScapy] = field(default_factory=list)
     evidence: Evidence | None = None
 
     @classmethod
@@ -37,7 +39,7 @@ class Ear:
         ear = cls(tally)
         try:
             for name in names:
-                ear.lives.append(Live(name, ALL, tally.note))
+                ear.lives.append(_KIND(name, ALL, tally.note))
             if path is not None:
                 ear.evidence = Evidence(lambda: _created(path))
             yield ear
@@ -113,7 +115,7 @@ def listen_on(
     return "interrupted" if orders.end else "time limit"
 
 
-def _wait(lives: Sequence[Live]) -> None:
+def _wait(lives: Sequence[Live | LiveByScapy]) -> None:
     waiting = select.poll()
     for live in lives:
         if live.fileno() >= 0:

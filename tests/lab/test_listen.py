@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 
+from agent.capture.live import LiveByScapy, LiveError
 from agent.cli.app import run
+from agent.cli.wiring import prepare
+from agent.probes import ALL
 from bench.camera_network import write
 from tests.lab import namespaces
 from tests.lab.network import missing_tools
@@ -218,6 +221,28 @@ def test_snapshots_come_by_themselves(link: Link, tmp_path: Path) -> None:
         assert process.poll() is None
         assert process.wait(60) == 0
     assert json.loads(output.read_text())["coverage"]["ended"] == "time limit"
+
+
+def test_by_way_of_scapy(link: Link) -> None:
+    """Where there are no packet sockets scapy listens: what hosts say by themselves comes out the same."""
+    tally = prepare(None, None).tally()
+    with namespaces.inside(link.listener):
+        with pytest.raises(LiveError, match="nothing0"):
+            LiveByScapy("nothing0", ALL, tally.note)
+        live = LiveByScapy("eth0", ALL, tally.note)
+    try:
+        link.send(REPO / "pcaps" / "announcements.pcap")
+        time.sleep(1)
+        while news := list(live.take()):
+            for _, messages in news:
+                for message in messages:
+                    tally.feed(message)
+    finally:
+        for message in live.close():
+            tally.feed(message)
+    assert live.to_json()["frames_dropped"] == 0
+    makers = {device.verdict.manufacturer for device in tally.report().devices}
+    assert {"Axis", "TP-Link"} <= makers
 
 
 def test_without_the_right_to_listen(link: Link) -> None:
