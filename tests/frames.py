@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["datagrams", "streams"]
+__all__ = ["datagrams", "link_payloads", "streams"]
 
 _MAX_STREAM = 65_536
 
@@ -43,3 +43,16 @@ def streams(capture: Path, *ports: int) -> Iterator[bytes]:
             said += segments[following]
             following += len(segments[following])
         yield said
+
+
+def link_payloads(capture: Path, announced_by: bytes) -> Iterator[bytes]:
+    """What stands behind an ethertype, or a whole SNAP header, in untagged Ethernet frames."""
+    from scapy.utils import RawPcapReader  # noqa: PLC0415
+
+    start = 12 if len(announced_by) == 2 else 14
+    with RawPcapReader(str(capture)) as frames:
+        for data, _ in frames:
+            if data[start:].startswith(announced_by):
+                # An 802.3 length leaves out what pads a short frame.
+                end = len(data) if start == 12 else 14 + int.from_bytes(data[12:14])
+                yield data[start + len(announced_by) : end]

@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from agent.probes.arp import ARP
+from agent.probes.cdp import CDP
 from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
 from agent.probes.dhip import DAHUA_DVRIP, DHIP
 from agent.probes.dns import DNS
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
+from agent.probes.lldp import LLDP
 from agent.probes.mdns import MDNS
+from agent.probes.nd import ND
 from agent.probes.onvif import ONVIF
 from agent.probes.rtsp import RTSP
 from agent.probes.sadp import SADP
@@ -33,6 +36,9 @@ __all__ = ["ALL", "probe_named"]
 
 ALL: Final[tuple[Probe, ...]] = (
     ARP,
+    ND,
+    LLDP,
+    CDP,
     DHCP,
     SADP,
     HIKVISION_EHOME,
