@@ -105,7 +105,7 @@ def _libraries() -> tuple[Any, Any] | None:
 
 
 def _searched() -> Any:
-    """libpcap under a name of this system; None where there is none."""
+    """The library under its name on this system; None where there is none."""
     import ctypes.util  # noqa: PLC0415 - it starts other programs, so it is asked last
 
     name = ctypes.util.find_library("pcap")

@@ -36,6 +36,8 @@ _SEAM: Final = 16 * 1024 * 1024
 _MOST_THREADS: Final = 4
 _MOST_SCOUTED: Final = 8 * 1024 * 1024
 """Bytes of frames that a scout may hold."""
+_PATIENCE: Final = 16
+"""Frames that may pass in vain before the filter forgets a direction: each patch costs as much as a few."""
 _TCP: Final = 6
 
 
@@ -74,14 +76,20 @@ class _Chooser:
         self._savefile = savefile
         self._streams = streams
         self._program = program(probes, savefile.link_type, MAX_HUNGRY)
-        self._changes = -1
+        self._changes = self._additions = -1
+        self._late = 0
         self.refresh()
 
     def refresh(self) -> None:
-        """Patch the filter, if something changed."""
-        if self._streams.changes != self._changes and self._program is not None:
-            self._changes = self._streams.changes
-            self._savefile.set_filter(self._program.hungry(self._streams.hungry))
+        """Patch the filter: at once where more is wanted, after some frames where less is."""
+        streams = self._streams
+        if streams.changes == self._changes or self._program is None:
+            return
+        self._late += 1
+        if streams.additions == self._additions and self._late < _PATIENCE:
+            return
+        self._late, self._changes, self._additions = 0, streams.changes, streams.additions
+        self._savefile.set_filter(self._program.hungry(streams.hungry))
 
 
 class _Reader:

@@ -161,6 +161,8 @@ class Streams:
         self._hungry: OrderedDict[tuple[_Key, int], int] = OrderedDict()
         self.changes = 0
         """Grows whenever the hungry directions change."""
+        self.additions = 0
+        """Grows whenever a direction becomes hungry, which a filter must know at once."""
         self.evicted = 0
         self.starved = 0
 
@@ -307,6 +309,7 @@ class Streams:
         sender, receiver = ends[number], ends[1 - number]
         self._hungry[name] = sender[1] << 16 | receiver[1]  # type: ignore[index]
         self.changes += 1
+        self.additions += 1
         if len(self._hungry) > MAX_HUNGRY:
             (other, which), _ = self._hungry.popitem(last=False)
             self._flows[other].sides[which].want = 0
