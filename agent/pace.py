@@ -59,7 +59,7 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
-        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 2, 1, 2, 8),
+        "gentle": Profile("gentle", 200, 100, 1, 60, 40, 1 << 20, 40, 64, 32, 1, 1, 2, 8),
         "standard": Profile("standard", 2_000, 1_500, 2, 120, 60, 4 << 20, 80, 512, 256, 2, 2, 2),
         "thorough": Profile("thorough", 5_000, 4_000, 4, 240, 120, 16 << 20, 160, 1_024, 512, 3, 2, 3),
     }

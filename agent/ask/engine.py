@@ -429,29 +429,32 @@ class Asking:
         return any(self._scope.overlaps(text) for text in face.addresses)
 
     async def _ask_groups(self) -> None:
-        gone: set[tuple[str, bool]] = set()
+        failed: dict[tuple[str, bool], OSError] = {}
+        worked: set[tuple[str, bool]] = set()
         for number in range(self._pace.profile.rounds if self._datagrams.group_asks else 0):
             if number:
                 await asyncio.sleep(_ROUND_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             for question in self._datagrams.group_asks:
-                way = question.interface.name, ":" in question.group
-                if way in gone:
-                    continue
                 await self._pace.packet_rate()
                 self._last_asks.setdefault(question.probe.name, question.ask)
                 self._said.add(question.ask.payload)
+                way = question.interface.name, ":" in question.group
                 try:
                     self._datagrams.send_group(question)
                 except OSError as error:
-                    gone.add(way)
-                    version = "IPv6" if way[1] else "IPv4"
-                    what = f"{version} groups cannot be asked: {error.strerror or error}"
-                    self._problem(Problem(question.interface.name, what, "interface"))
+                    # An address of ours may be too new to be used yet: the next round tries again.
+                    failed[way] = error
                 else:
+                    worked.add(way)
                     self._group_asks[question.probe.name] += 1
                     self._last_group = asyncio.get_running_loop().time()
             self._groups_asked.set()
         self._groups_asked.set()
+        for way, why in failed.items():
+            if way not in worked:
+                version = "IPv6" if way[1] else "IPv4"
+                what = f"{version} groups cannot be asked: {why.strerror or why}"
+                self._problem(Problem(way[0], what, "interface"))
 
     async def _wait_for_late_answers(self, *first: asyncio.Task[None]) -> None:
         """Stay until all is asked and the last datagrams' answers had their time.
@@ -731,6 +734,8 @@ class Asking:
 
     def _follow_leads(self, host: _Host, message: Message) -> None:
         """Go where a message of this host leads: ports it names, questions it gives rise to."""
+        if self._settled(host):
+            return
         for port in self._plan.ports_named(message):
             if 0 < port < 65_536 and host.named < _MAX_NAMED and host.first_time("named", port):
                 host.named += 1

@@ -53,7 +53,6 @@ class Estimate:
 def estimate(profile: Profile, means: Means, manner: Manner) -> Estimate:
     """What a scan in this profile sends and how long its sweep takes, if nobody answers."""
     linked = sum(len(part) for _, part in means.links)
-    far = len(means.rest)
     rate = profile.packets_per_second
     ways: dict[str, int] = {}
     packets, seconds = 0, 0.0
@@ -65,19 +64,17 @@ def estimate(profile: Profile, means: Means, manner: Manner) -> Estimate:
         ways["kernel"] = linked
         packets += linked
         seconds = linked / rate + -(-linked // _KERNEL_BLOCK) * _KERNEL_WAIT
-    if far:
-        echoes = far if manner.ping else 0
-        if means.raw:
-            ways["syn"] = far
-            rounds = len(manner.ports) * profile.passes
-            packets += echoes + far * rounds
-            routed = (echoes + far * rounds) / rate + profile.passes * _SYN_WAIT
-        else:
-            ways["connect"] = far
-            packets += echoes * profile.passes + far * len(manner.ports)
-            tries = far * len(manner.ports)
-            routed = max(tries / profile.connections_per_second, tries * manner.seconds / profile.workers)
-        seconds = max(seconds, routed)
+    if far := len(means.routed):
+        ways["syn"] = far
+        sent = far * (len(manner.ports) * profile.passes + manner.ping)
+        packets += sent
+        seconds = max(seconds, sent / rate + profile.passes * _SYN_WAIT)
+    if far := len(means.connected):
+        ways["connect"] = far
+        tries = far * len(manner.ports)
+        packets += tries + far * profile.passes * manner.ping
+        waits = tries * manner.seconds / profile.workers
+        seconds = max(seconds, tries / profile.connections_per_second, waits)
     return Estimate(
         profile.name,
         rate,
@@ -94,7 +91,7 @@ def table(described: str, ports: Iterable[int], estimates: Iterable[Estimate]) -
     """The plan for people, within 80 columns."""
     rows = list(estimates)
     ways = ", ".join(f"{count:,} by {way}" for way, count in rows[0].ways.items())
-    head = ("profile", "packets/s", "sweep packets", "sweep takes", "a host: datagrams", "connections")
+    head = ("profile", "rate/s", "packets", "takes", "per host: datagrams", "connections")
     cells = [
         (
             row.profile,

@@ -16,7 +16,7 @@ from agent.ask import DEFAULT_PORTS, Asking, Plan
 from agent.census import Tally
 from agent.cli.progress import Form, State, shown
 from agent.cli.watch import Watch
-from agent.interfaces import Interface
+from agent.interfaces import Interface, interfaces
 from agent.journal import Journal, Stopped
 from agent.leads import leads, ports_named
 from agent.neighbours import Neighbours
@@ -32,6 +32,8 @@ __all__ = ["Outcome", "Survey", "survey"]
 _DRAIN_SECONDS: Final = 1.0
 _DESCRIPTORS: Final = 16_384
 _MARK_SECONDS: Final = 1.0
+_INCOMPLETE: Final = frozenset({"link-lost", "not-sent"})
+"""Problems that mean that somebody may not have been asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ class _Scan:
                 marking.cancel()
         if self._journal is not None and self._sweep.marks:
             self._journal.marks(self._sweep.marks)
+        for name in self._links_lost():
+            self._problems.append(
+                Problem(name, "went down, or lost its address, during the scan", "link-lost")
+            )
         return Outcome(self._coverage(ended), tuple(self._problems))
 
     async def _ask(self) -> None:
@@ -212,10 +218,19 @@ class _Scan:
             paused=self._pace.paused,
         )
 
+    def _links_lost(self) -> list[str]:
+        now = {face.name: face for face in interfaces()}
+        return [
+            link.name
+            for link in self._plan.links
+            if link.name not in now or not now[link.name].up or not now[link.name].addresses
+        ]
+
     def _coverage(self, ended: str) -> dict[str, Any]:
         found, asked = dict(self._sweep.coverage()), dict(self._asking.coverage())
         unasked = bool(asked.pop("incomplete")) and not self._plan.alive_only
-        incomplete = ended != "finished" or unasked or bool(found["not_swept"])
+        broken = any(problem.kind in _INCOMPLETE for problem in self._problems)
+        incomplete = ended != "finished" or unasked or bool(found["not_swept"]) or broken
         return {
             "incomplete": incomplete,
             "ended": ended,

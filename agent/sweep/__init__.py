@@ -46,12 +46,13 @@ class Means:
     """Which way each part of a scope is swept: links with their part, then what lies behind routers.
 
     `raw` says whether raw sockets are allowed: ARP by ourselves, SYNs without connections.
-    `links` excludes loopback, whose hosts are connected to.
+    `connected` is what only connections can tell: loopback, IPv6, and all of it without raw sockets.
     """
 
     raw: bool
     links: tuple[tuple[Interface, Scope], ...]
-    rest: Scope
+    routed: Scope
+    connected: Scope
 
 
 def means(scope: Scope, interfaces: Iterable[Interface], *, raw: bool = True) -> Means:
@@ -64,7 +65,10 @@ def means(scope: Scope, interfaces: Iterable[Interface], *, raw: bool = True) ->
         if len(inside) and interface.ethernet and not interface.loopback:
             links.append((interface, inside))
             rest = outside
-    return Means(raw and _raw_allowed(), tuple(links), rest)
+    raw = raw and _raw_allowed()
+    # Without raw sockets nothing is left for SYNs.
+    connected, routed = rest.split(["127.0.0.0/8", "::/0"] if raw else ["0.0.0.0/0", "::/0"])
+    return Means(raw, tuple(links), routed, connected)
 
 
 def _raw_allowed() -> bool:
@@ -193,8 +197,9 @@ class Sweep:
                 for interface in self._interfaces:
                     if interface.multicast and interface.source(6) and self._is_wanted(interface):
                         group.create_task(self._finish(self._all_nodes(interface)))
-                if len(self._means.rest):
-                    group.create_task(self._finish(self._routed(self._means.rest)))
+                for work, part in ((self._syn, self._means.routed), (self._connected, self._means.connected)):
+                    if len(part):
+                        group.create_task(self._finish(work(part)))
         finally:
             self._queue.put_nowait(None)
 
@@ -253,21 +258,8 @@ class Sweep:
         self._looked["kernel"] += len(part) - len(doubtful)
         await self._tcp(iter(doubtful))
 
-    async def _routed(self, rest: Scope) -> None:
-        """Behind routers: echoes and SYNs, or echoes beside connections."""
-        loopback, far = rest.split(["127.0.0.0/8"])
-        numbered, connected = far.split(["0.0.0.0/0"])
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._connected(loopback))
-            group.create_task(self._connected(connected))
-            if self._means.raw:
-                group.create_task(self._syn(numbered))
-            else:
-                group.create_task(self._connected(numbered))
-
     async def _connected(self, part: Scope) -> None:
-        if not len(part):
-            return
+        """Echoes beside connections."""
         self._ways["connect"] += len(part)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tcp(iter(part)))
@@ -276,8 +268,7 @@ class Sweep:
                     group.create_task(self._icmp(version, part))
 
     async def _syn(self, part: Scope) -> None:
-        if not len(part):
-            return
+        """Echoes, then SYNs to the silent."""
         self._ways[_SYN] += len(part)
         # An echo finds most hosts by one packet, and spares them the SYNs.
         if _SYN not in self.marks:
@@ -295,7 +286,7 @@ class Sweep:
             )
         if sweep.unsendable and sweep.reason is not None:
             what = f"{sweep.unsendable:,} packets could not be sent: {sweep.reason.strerror}"
-            self._problem(Problem(str(part.spans[0]), what, "unreachable"))
+            self._problem(Problem(str(part.spans[0]), what, "not-sent"))
 
     def _mark_syn(self, mark: Mark, targets: int) -> None:
         self.marks[_SYN] = mark

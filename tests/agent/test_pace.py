@@ -123,3 +123,43 @@ def test_hosts_nobody_holds_are_forgotten() -> None:
     for number in range(1000):
         pace.host(f"10.0.{number // 256}.{number % 256}")
     assert len(pace._hosts) <= 1
+
+
+def test_another_rate_keeps_the_proportions() -> None:
+    """A profile at another rate has its connections scaled, its care for a host unchanged."""
+    quick = GENTLE.at(2_000)
+    assert (quick.packets_per_second, quick.connections_per_second) == (2_000, 1_000)
+    assert (quick.host_at_once, quick.host_packets) == (GENTLE.host_at_once, GENTLE.host_packets)
+    assert Pace(quick).batch == 20
+    assert Pace(GENTLE.at(5)).batch == 1
+
+
+def test_many_at_once_take_as_long() -> None:
+    """A hundred packets in tens take as long as one by one."""
+    clock = Clock()
+    pace = paced(clock, packets_per_second=10.0)
+
+    async def send() -> None:
+        for _ in range(10):
+            await pace.packet_rate(10)
+
+    asyncio.run(send())
+    assert clock.now - 100.0 == pytest.approx(10.0, abs=0.2)
+    assert pace.packets == 100
+
+
+def test_a_pause_holds_everything() -> None:
+    """While paused nothing is let through; afterwards all of it is."""
+    clock = Clock()
+
+    async def run() -> tuple[int, int]:
+        pace = paced(clock)
+        pace.pause()
+        waiting = [asyncio.create_task(pace.packet_rate()), asyncio.create_task(pace.connection_rate())]
+        await asyncio.sleep(0.01)
+        held = sum(task.done() for task in waiting)
+        pace.resume()
+        await asyncio.gather(*waiting)
+        return held, pace.packets + pace.connections
+
+    assert asyncio.run(run()) == (0, 2)

@@ -266,3 +266,21 @@ def test_overlap_with_a_link() -> None:
     assert scope.overlaps("2001:db8::1/64")
     assert not scope.overlaps("10.0.1.1/24")
     assert not scope.overlaps("fe80::1/64")
+
+
+def test_split_into_networks_and_the_rest() -> None:
+    """Each address is on one side exactly once; network addresses of the scope stay left out."""
+    scope = Scope.parse(["10.0.0.0/24", "10.0.2.0/24", "2001:db8::1"])
+    inside, rest = scope.split(["10.0.0.128/25", "10.0.0.130/32", "10.9.0.0/16"])
+    assert [str(span) for span in inside.spans] == ["10.0.0.128-10.0.0.254"]
+    assert len(inside) + len(rest) == len(scope)
+    assert set(inside) | set(rest) == set(scope)
+    assert rest.split(["::/0"])[0].spans == Scope.parse(["2001:db8::1"]).spans
+
+
+def test_numbers_are_the_same_addresses() -> None:
+    """The integers are the IPv4 addresses of the scope, each once, and no others."""
+    scope = Scope.parse(["10.0.0.0/24", "10.0.2.7", "2001:db8::1"])
+    numbers = list(scope.numbers())
+    assert len(numbers) == len(set(numbers))
+    assert {str(ipaddress.IPv4Address(number)) for number in numbers} == {ip for ip in scope if ":" not in ip}

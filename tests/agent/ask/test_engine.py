@@ -537,3 +537,55 @@ def test_ports_have_their_evidence() -> None:
     """Each default port stands once, with where it was seen."""
     assert len({port.number for port in KNOWN_PORTS}) == len(KNOWN_PORTS)
     assert all(port.source and port.says in {"http", "https", "rtsp", "nothing"} for port in KNOWN_PORTS)
+
+
+def test_nothing_more_is_asked_of_who_is_known() -> None:
+    """Once enough is known, questions end; ports that the user named are still tried, unspoken to."""
+    seen: list[str] = []
+    probes = tuple(http_probe(f"http{number}", f"/{number}") for number in range(3))
+
+    def after_one(_ip: str, _mac: str | None) -> bool:
+        return bool(seen)
+
+    outcome, ports = asked(
+        "127.77.20.60", hosts.web(seen), hosts.web(seen), probes=probes, settled=after_one, every_port=True
+    )
+    assert seen in (["/0"], ["/0", "/0"])
+    assert set(outcome.open_ports) == set(ports)
+    assert outcome.asking is not None
+    assert outcome.asking.coverage()["settled_early"] == 1
+
+
+def test_who_was_finished_before_is_left_alone() -> None:
+    """A host that an earlier scan finished is not connected to; others are, and told of when done."""
+    finished: list[str] = []
+
+    async def run() -> Outcome:
+        async with standing("127.77.20.61", (0, hosts.web())) as ports:
+            plan = Plan(
+                ports=tuple(ports),
+                patience=HASTY,
+                finished=finished.append,
+                done=frozenset({"127.77.20.61"}),
+            )
+            living = [Living("127.77.20.61"), Living("127.77.20.62")]
+            return await ask("127.77.20.61-62", (HTTP,), living, plan)
+
+    outcome = asyncio.run(run())
+    assert outcome.said("http") == []
+    assert set(finished) == {"127.77.20.62"}
+
+
+def test_a_host_without_services_is_spared() -> None:
+    """In the gentle profile a host whose likely ports are closed is not asked at all the others."""
+    ports = tuple(range(40_001, 40_013))
+
+    async def run() -> Outcome:
+        plan = Plan(ports=ports, patience=HASTY)
+        return await ask("127.77.20.63", (HTTP,), [Living("127.77.20.63")], plan, PROFILES["gentle"])
+
+    outcome = asyncio.run(run())
+    assert outcome.asking is not None
+    coverage = outcome.asking.coverage()
+    assert coverage["ports"]["refused"] == 8
+    assert coverage["hosts_asked_little"] == 1
