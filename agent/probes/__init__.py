@@ -20,8 +20,10 @@ from agent.probes.lldp import LLDP
 from agent.probes.mdns import MDNS
 from agent.probes.nd import ND
 from agent.probes.onvif import ONVIF
+from agent.probes.pppp import PPPP
 from agent.probes.rtsp import RTSP
 from agent.probes.sadp import SADP
+from agent.probes.sip import SIP, SIP_TCP
 from agent.probes.snmp import SNMP
 from agent.probes.ssdp import SSDP
 from agent.probes.tls import TLS
@@ -53,6 +55,9 @@ ALL: Final[tuple[Probe, ...]] = (
     MDNS,
     DNS,
     SNMP,
+    PPPP,
+    SIP,
+    SIP_TCP,
     TLS,
     RTSP,
     ONVIF,
