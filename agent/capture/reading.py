@@ -217,7 +217,11 @@ class Reading:
         else:
             return
         repeat = (packet.source, packet.mac, packet.source_port, packet.vlan, packet.payload)
-        if near and not self._is_repeat(repeat):
+        if near and self._is_repeat(repeat):
+            self._sighting(
+                packet.source, packet.mac, packet.vlan, _TRANSPORTS[packet.protocol], frame.at, said
+            )
+        elif near:
             for probe in near:
                 if probe.mine(packet.payload):
                     said.append(self._message(packet, packet.payload, probe.name, frame.at, frame.number))
