@@ -39,6 +39,14 @@ __all__ = ["Clash", "Group", "groups", "serials_of"]
 
 _OWN_ADDRESSES: Final = 2
 """A MAC without ARP or DHCP proof whose frames carry more private IPv4 addresses is a router's."""
+_OWN_IPV6: Final = 4
+"""As above, for IPv6: hosts have several, since those that protect privacy change."""
+_MOST_BOUND: Final = 16
+"""A MAC that answers ARP for more IPv4 addresses does so for others (proxy ARP): none of them is its own."""
+_MOST_STATING: Final = 256
+"""An id that more state belongs to nobody; nor are more of them compared."""
+_MOST_CLASHES: Final = 64
+"""Most hosts that are named in the clash over one id."""
 _BINDING: Final = frozenset({"arp", "dhcp", "nd"})
 _BOUND_FIELDS: Final = ("ip.address", "dhcp.requested-address")
 _SAME_TIME: Final = 300.0
@@ -218,16 +226,27 @@ def _own_addresses(hosts: Mapping[Key, Host]) -> dict[str, frozenset[str]]:
                 address = host_address(text) if row.protocol in _BINDING else None
                 if address is not None:
                     bound.setdefault(mac, set()).add(address)
-    own: dict[str, frozenset[str]] = {}
-    for mac in {*carried, *bound}:
-        private = {ip for ip in carried.get(mac, ()) if is_private(ip)}
-        local = {ip for ip in private if is_link_local(ip)}
-        near = {ip for ip in private if ":" not in ip and ip not in local}
-        if mac in bound:
-            own[mac] = frozenset(bound[mac] | local)
-        else:
-            own[mac] = frozenset(local if len(near) > _OWN_ADDRESSES else private)
-    return own
+    return {mac: _belonging(bound.get(mac, set()), carried.get(mac, set())) for mac in {*carried, *bound}}
+
+
+def _belonging(bound: set[str], carried: set[str]) -> frozenset[str]:
+    """Of the addresses that were bound to a MAC or only carried by its frames, those that are its own.
+
+    ARP tells of IPv4 alone, ND often of the link-local address alone: each family is told by itself.
+    """
+    private = {ip for ip in carried if is_private(ip)}
+    local = {ip for ip in private if is_link_local(ip)}
+    bound4 = {ip for ip in bound if ":" not in ip}
+    bound6 = {ip for ip in bound if ":" in ip}
+    near4 = {ip for ip in private - local if ":" not in ip}
+    near6 = {ip for ip in private - local if ":" in ip}
+    if len(bound4) > _MOST_BOUND:
+        return frozenset(local)
+    own4 = bound4 or (near4 if len(near4) <= _OWN_ADDRESSES else set())
+    told6 = any(not is_link_local(ip) for ip in bound6)
+    routes = not near4 <= own4
+    own6 = set() if told6 or routes or len(near6) > _OWN_IPV6 else near6
+    return frozenset(own4 | bound6 | own6 | local)
 
 
 class _Graph:
@@ -260,7 +279,10 @@ class _Graph:
             else:
                 self._parents[at] = into
                 self.clusters[into].join(self.clusters[at])
-        for pair in combinations(roots[:64], 2):
+        self._clash(kind, text, roots)
+
+    def _clash(self, kind: Kind, text: str, roots: list[int]) -> None:
+        for pair in combinations(sorted(roots)[:_MOST_CLASHES], 2):
             self._clashes.setdefault(pair, (kind, text))
 
     def link_ids(self, kind: Kind) -> None:
@@ -273,8 +295,11 @@ class _Graph:
         for text, members in sorted(stating.items()):
             roots = sorted({self.root(at) for at in members})
             if len(roots) > 1:
-                nobodys = _at_once(self.clusters[at] for at in roots) > _AT_ONCE
-                self.link_pairs(kind, text, roots, _never if nobodys else _agree)
+                nobodys = len(roots) > _MOST_STATING
+                if nobodys or _at_once(self.clusters[at] for at in roots) > _AT_ONCE:
+                    self._clash(kind, text, roots)
+                else:
+                    self.link_pairs(kind, text, roots, _agree)
 
     def link_claims(self) -> None:
         """Join an address without a MAC to what has or states the MAC that it names."""
@@ -292,15 +317,11 @@ class _Graph:
 
     def _link_claim(self, text: str, members: list[int]) -> None:
         head, *rest = members
-        joined = [at for at in rest if _one_claim(self.clusters[head], self.clusters[at])]
-        for at in joined:
-            if _one_claim(self.clusters[head], self.clusters[at]):
+        for at in rest[:_MOST_STATING]:
+            if len(rest) < _MOST_STATING and _one_claim(self.clusters[head], self.clusters[at]):
                 self._parents[at] = head
                 self.clusters[head].join(self.clusters[at])
-        for at in rest:
-            if self.root(at) != self.root(head):
-                first, second = sorted((head, at))
-                self._clashes.setdefault((first, second), ("mac", text))
+        self._clash("mac", text, [head, *(at for at in rest if self.root(at) != self.root(head))])
 
     def result(self) -> list[Group]:
         """The clusters that are left, with their clashes by place."""
@@ -336,10 +357,6 @@ def _one_mac(mac: str) -> Callable[[_Cluster, _Cluster], bool]:
 def _agree(left: _Cluster, right: _Cluster) -> bool:
     """Whether two that state an equal id state nothing that differs."""
     return not (_differ(left.serials, right.serials) or _differ(left.endpoints, right.endpoints))
-
-
-def _never(_left: _Cluster, _right: _Cluster) -> bool:
-    return False
 
 
 def _one_claim(left: _Cluster, right: _Cluster) -> bool:

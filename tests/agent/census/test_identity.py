@@ -145,6 +145,37 @@ def test_a_router_is_not_those_behind_it() -> None:
     assert len(found) == 5
 
 
+def test_what_binds_one_family_leaves_the_other() -> None:
+    """ND that names the link-local address alone does not cut off the others; a router still owns none."""
+    nd = host(("ip.address", "fe80::1"), protocol="nd")
+    rows = {
+        key("fe80::1", C): host(),
+        key("fd77::1", C): host(),
+        key("10.0.0.1", C): host(),
+        key(None, C): nd,
+    }
+    assert apart(*rows.items()) == [("10.0.0.1", "fd77::1", "fe80::1")]
+    arp = host(("ip.address", "10.0.0.1"), protocol="arp")
+    behind = {key("10.9.0.7", C): host(), key(None, C): arp}
+    assert apart(*(rows | behind).items()) == [("10.0.0.1", "fe80::1"), ("10.9.0.7",), ("fd77::1",)]
+
+
+def test_proxy_arp_hides_nobody() -> None:
+    """A MAC that answers for a whole subnet is not one device with all its addresses."""
+    rows = {key(f"10.0.0.{last}", C): host() for last in range(1, 41)}
+    for found in rows.values():
+        found.scanned = True
+    assert len(groups(rows)) == 40
+
+
+def test_an_id_that_everybody_states_costs_little() -> None:
+    """Thousands that state one endpoint id and one MAC stay apart; few of them are named in the clash."""
+    said = (ENDPOINT, ("sadp.mac", A))
+    found = groups({key(f"10.0.{at >> 8}.{at & 255}"): host(*said) for at in range(5_000)})
+    assert len(found) == 5_000
+    assert max(len(group.clashes) for group in found) < 200
+
+
 @dataclass(frozen=True)
 class Box:
     """A made device: its number decides serial, MACs and addresses; the rest is how it shows itself."""
