@@ -61,7 +61,8 @@ PortsOption = Annotated[
     str | None, typer.Option("--ports", help="TCP ports to try, such as 80,554,8000-8010, instead of ours.")
 ]
 ProfileOption = Annotated[
-    ProfileName | None, typer.Option("--profile", help="How hard the network may be touched. Default: standard.")
+    ProfileName | None,
+    typer.Option("--profile", help="How hard the network may be touched. Default: standard."),
 ]
 LimitOption = Annotated[
     str | None, typer.Option("--time-limit", help="Stop after this time, such as 90s, 10m, 2h, and report.")
@@ -85,6 +86,9 @@ PlanOption = Annotated[
 ]
 AliveOption = Annotated[
     bool, typer.Option("--alive-only", help="Only say who is there; ask nobody what it is.")
+]
+ThoroughOption = Annotated[
+    bool, typer.Option("--thorough", help="Ask everything, also of devices that are known by then.")
 ]
 PingOption = Annotated[bool, typer.Option("--ping/--no-ping", help="Look for hosts by ICMP echo, too.")]
 ProgressOption = Annotated[
@@ -110,6 +114,7 @@ class _Order:
 
     settings: Settings
     tokens: tuple[str, ...]
+    thorough: bool
     ping: bool
     alive_only: bool
     stopped: Stopped | None = None
@@ -119,7 +124,8 @@ class _Order:
         settings = {**asdict(self.settings), "targets": self.tokens}
         settings["oui"] = str(self.settings.oui) if self.settings.oui is not None else None
         settings = {name: value for name, value in settings.items() if value}
-        return {"settings": settings, "ping": self.ping, "alive_only": self.alive_only}
+        asked = {"thorough": self.thorough, "ping": self.ping, "alive_only": self.alive_only}
+        return {"settings": settings, **asked}
 
 
 def scan(
@@ -134,6 +140,7 @@ def scan(
     time_limit: LimitOption = None,
     plan: PlanOption = False,
     alive_only: AliveOption = False,
+    thorough: ThoroughOption = False,
     ping: PingOption = True,
     resume: ResumeOption = False,
     checkpoint: CheckpointOption = None,
@@ -170,7 +177,8 @@ def scan(
     else:
         settings = load_settings(given, os.environ, config)
         links, _ = choose(every, settings.interfaces)
-        order = _Order(settings, settings.targets or private_subnets(links), ping, alive_only)
+        thorough = thorough or settings.profile == "thorough"
+        order = _Order(settings, settings.targets or private_subnets(links), thorough, ping, alive_only)
     settings = order.settings
     if not order.tokens:
         raise ScopeError("this machine has no private subnet of its own: name a target")
@@ -197,7 +205,7 @@ def scan(
         say(f"scanning {scope.describe()}", quiet=quiet)
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
-    watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=settings.profile == "thorough")
+    watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
         outcome = survey(
             what,
@@ -236,13 +244,13 @@ def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str 
     begin = stopped.begin
     try:
         kept = dict(begin["settings"])
-        ping, alive_only = bool(begin["ping"]), bool(begin["alive_only"])
+        thorough, ping, alive_only = (bool(begin[name]) for name in ("thorough", "ping", "alive_only"))
     except (KeyError, TypeError, ValueError):
         raise JournalError(f"{path} line 1: does not say what was scanned") from None
     kept.pop("time_limit", None)
     anew = {name: given[name] for name in ("site", "policies", "oui") if given[name] is not None}
     settings = load_settings({**kept, **anew, "time_limit": time_limit}, {}, None)
-    return _Order(settings, settings.targets, ping, alive_only, stopped)
+    return _Order(settings, settings.targets, thorough, ping, alive_only, stopped)
 
 
 def _paced(profile: Profile, settings: Settings) -> Profile:
