@@ -18,6 +18,7 @@ from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
 from agent.probes.lldp import LLDP
 from agent.probes.mdns import MDNS
+from agent.probes.nbns import NBNS
 from agent.probes.nd import ND
 from agent.probes.onvif import ONVIF
 from agent.probes.pppp import PPPP
@@ -55,6 +56,7 @@ ALL: Final[tuple[Probe, ...]] = (
     MDNS,
     DNS,
     SNMP,
+    NBNS,
     PPPP,
     SIP,
     SIP_TCP,
