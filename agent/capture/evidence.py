@@ -107,9 +107,10 @@ class Evidence:
             self._size -= self._held.popitem(last=False)[1].size
 
     def reopen(self) -> None:
-        """Go on in a new file of the same name."""
+        """Go on in a new file of the same name; raises OSError where it cannot be made, and goes on in the old one."""
+        new = self._open_file()
         self._out.close()
-        self._out = self._open_file()
+        self._out = new
         self._begin()
 
     def flush(self) -> None:

@@ -16,6 +16,7 @@ from agent.capture.live import Live, LiveByScapy
 from agent.census import Tally
 from agent.cli.orders import Orders
 from agent.probes import ALL
+from fingerprints.model import Problem
 
 __all__ = ["Ear", "listen_on"]
 
@@ -26,11 +27,15 @@ _KIND: Final = Live if hasattr(socket, "AF_PACKET") else LiveByScapy
 
 @dataclass(slots=True)
 class Ear:
-    """What is listened on, into which census; `evidence` is None where no frames are kept."""
+    """What is listened on, into which census.
+
+    `evidence` is None where no frames are kept, `failed` says that they could not be.
+    """
 
     tally: Tally
     lives: list[Live | LiveByScapy] = field(default_factory=list)
     evidence: Evidence | None = None
+    failed: bool = False
 
     @classmethod
     @contextlib.contextmanager
@@ -50,7 +55,7 @@ class Ear:
         """The part of a report's coverage that tells of listening."""
         told = [live.to_json() for live in self.lives]
         return {
-            "incomplete": any(live.dropped or live.lost for live in self.lives),
+            "incomplete": self.failed or any(live.dropped or live.lost for live in self.lives),
             "captures": told,
             **({} if self.evidence is None else {"evidence_frames": self.evidence.written}),
         }
@@ -62,8 +67,7 @@ class Ear:
             for frame, messages in live.take():
                 heard = True
                 news = [message for message in messages if self.tally.feed(message)]
-                if self.evidence is not None:
-                    self.evidence.offer(frame, live.name, news)
+                self._keep(Evidence.offer, frame, live.name, news)
         return heard
 
     def settle(self) -> None:
@@ -71,17 +75,36 @@ class Ear:
         for live in self.lives:
             for message in live.reading.sightings():
                 self.tally.feed(message)
-        if self.evidence is not None:
-            self.evidence.flush()
+        self._keep(Evidence.flush)
 
     def close(self) -> None:
         """Stop listening; what was not finished goes to the census."""
         for live in self.lives:
             news = [message for message in live.close() if self.tally.feed(message)]
-            if self.evidence is not None:
-                self.evidence.finish(live.name, news)
+            self._keep(Evidence.finish, live.name, news)
+        self._keep(Evidence.close)
+
+    def reopen(self) -> None:
+        """Go on with evidence in a new file, after the old one was moved away."""
         if self.evidence is not None:
-            self.evidence.close()
+            try:
+                self.evidence.reopen()
+            except OSError as error:
+                self.tally.note(
+                    Problem(_place(error), f"evidence goes on in the old file: {error.strerror}", "output")
+                )
+
+    def _keep(self, act: Callable[..., None], *given: object) -> None:
+        """Do something with the evidence, if it is kept; a disk that is full ends that, but no listening."""
+        if self.evidence is None:
+            return
+        try:
+            act(self.evidence, *given)
+        except OSError as error:
+            self.evidence, self.failed = None, True
+            self.tally.note(
+                Problem(_place(error), f"no evidence is kept any more: {error.strerror}", "output")
+            )
 
 
 def listen_on(
@@ -105,8 +128,7 @@ def listen_on(
                 live.heed()
         if orders.reopen:
             orders.reopen = False
-            if ear.evidence is not None:
-                ear.evidence.reopen()
+            ear.reopen()
         if orders.snapshot or (due is not None and now >= due):
             orders.snapshot = False
             due = None if every is None else now + every
@@ -121,6 +143,10 @@ def _wait(lives: Sequence[Live | LiveByScapy]) -> None:
         if live.fileno() >= 0:
             waiting.register(live.fileno(), select.POLLIN)
     waiting.poll(_WAIT_MILLISECONDS)
+
+
+def _place(error: OSError) -> str:
+    return str(error.filename or "evidence")
 
 
 def _created(path: Path) -> BinaryIO:

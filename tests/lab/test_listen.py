@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.lab]
 CAPTURES = sorted((REPO / "pcaps").glob("*.pcap"))
 MTU = 9_000
 PATIENCE = 30.0
+QUIET = "link set eth0 addrgenmode none up"
+"""Up, but without an IPv6 address: the kernel says nothing on it by itself."""
 
 
 class Link:
@@ -44,11 +46,11 @@ class Link:
         namespaces.ip(
             [
                 f"link add eth0 mtu {MTU} type veth peer name eth0 mtu {MTU} netns {self.listener}",
-                "link set eth0 up",
+                QUIET,
             ],
             self.sender,
         )
-        namespaces.ip(["link set eth0 up"], self.listener)
+        namespaces.ip([QUIET], self.listener)
 
     def send(self, capture: Path, rate: str = "500") -> None:
         """Put every frame of a capture on the cable, so many a second."""
@@ -256,3 +258,32 @@ def test_without_the_right_to_listen(link: Link) -> None:
     assert "sudo" in done.stderr
     assert "setcap" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_link_that_goes_down_and_up(link: Link) -> None:
+    """The same interface without a link for a while: what comes afterwards is heard."""
+    with link.listening() as process:
+        namespaces.ip(["link set eth0 down"], link.listener)
+        time.sleep(2.5)
+        namespaces.ip(["link set eth0 up"], link.listener)
+        time.sleep(2.5)
+        link.send(REPO / "pcaps" / "dahua.pcap")
+        time.sleep(0.5)
+        live = ended(process)
+    assert "Dahua" in {row["manufacturer"] for row in live["devices"]}
+    assert live["coverage"]["captures"][0]["times_lost"] == 1
+
+
+def test_a_full_disk_ends_no_listening(link: Link) -> None:
+    """Evidence that cannot be written any more is told; the devices are found all the same."""
+    with link.listening("--write", "/dev/full") as process:
+        link.send(REPO / "pcaps" / "hikvision.pcap")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    report = json.loads(out.partition("\n}\n")[2] if "\n}\n" in out else out.splitlines()[-1])
+    assert "Hikvision" in {row["manufacturer"] for row in report["devices"]}
+    assert [problem["kind"] for problem in report["problems"]] == ["output"]
