@@ -35,6 +35,8 @@ from tests.lab import namespaces
 PORTS: Final = "80,443,554,8000,8080,37777"
 RATE: Final = 20_000
 PASSES: Final = (1, 2, 3)
+_ENVIRON: Final = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+"""As it is installed: from its folder, with its byte code kept."""
 _EVERY_PROTOCOL: Final = 3
 CODES: Final = frozenset({0, 4})
 
@@ -91,7 +93,7 @@ def ours(place: Place, *words: str, root: bool = True, out: Path | None = None) 
         "--quiet",
         *more,
     )
-    return Command("camcensus", place.inside(*argv), {"PYTHONPATH": str(ROOT)}, CODES)
+    return Command("camcensus", place.inside(*argv), _ENVIRON, CODES)
 
 
 def peer(place: Place, name: str, *argv: str) -> Command:
