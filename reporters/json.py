@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from fingerprints.codec import report_to_json
@@ -17,16 +18,30 @@ def write(report: Report, out: TextIO) -> None:
     So it can be read, compared line by line and written quickly: the standard library indents
     in Python, which takes as long as a scan of thousands of hosts has to spare.
     """
-    lines = [f"{_text(key)}: {_value(value)}" for key, value in report_to_json(report).items()]
-    out.write("{\n" + ",\n".join(lines) + "\n}\n")
+    separator = "{\n"
+    for key, value in report_to_json(report).items():
+        out.write(f"{separator}{_text(key)}: ")
+        out.writelines(_pieces(value))
+        separator = ",\n"
+    out.write("\n}\n")
 
 
-def _value(value: Any) -> str:
+def _pieces(value: Any) -> Iterator[str]:
+    """A section: what it lists, or names, one a line."""
     if isinstance(value, list) and value:
-        return "[\n" + ",\n".join(_text(item) for item in value) + "\n]"
-    if isinstance(value, dict) and value:
-        return "{\n" + ",\n".join(f" {_text(key)}: {_text(item)}" for key, item in value.items()) + "\n}"
-    return _text(value)
+        yield from _between("[\n", (_text(item) for item in value), "\n]")
+    elif isinstance(value, dict) and value:
+        yield from _between("{\n", (f" {_text(key)}: {_text(item)}" for key, item in value.items()), "\n}")
+    else:
+        yield _text(value)
+
+
+def _between(before: str, items: Iterable[str], after: str) -> Iterator[str]:
+    for item in items:
+        yield before
+        yield item
+        before = ",\n"
+    yield after
 
 
 def _text(value: Any) -> str:
