@@ -16,7 +16,17 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, Literal
 
-__all__ = ["BY_PEOPLE", "OPEN", "STATES", "Step", "TimelineError", "check", "next_states", "seen_again"]
+__all__ = [
+    "BY_PEOPLE",
+    "OPEN",
+    "STATES",
+    "Step",
+    "TimelineError",
+    "check",
+    "next_states",
+    "plan_state",
+    "seen_again",
+]
 
 State = Literal["found", "scheduled", "removed", "verified-gone", "returned", "exempt"]
 STATES: Final[tuple[State, ...]] = ("found", "scheduled", "removed", "verified-gone", "returned", "exempt")
@@ -80,3 +90,13 @@ def check(before: str, step: Step, today: date) -> None:
 def seen_again(state: str) -> bool:
     """Whether a device in `state` that a scan sees after its removal has come back."""
     return state in {"removed", "verified-gone"}
+
+
+def plan_state(before: str, finding: str) -> str:
+    """The state of a device whose finding is `finding`: flagged devices are found.
+
+    One that is not flagged any more leaves the timeline, unless somebody has planned something.
+    """
+    if finding == "flagged":
+        return before or "found"
+    return "" if before == "found" else before

@@ -75,6 +75,7 @@ class Details:
 
     hostname: str
     serial: str
+    manufacturer: str
     brand: str
     device_class: str
     model: str
@@ -275,6 +276,7 @@ def details(one: Said) -> Details:
     return Details(
         hostnames[0] if hostnames else "",
         named["serial"] or "",
+        named["manufacturer"] or "",
         named["brand"] or "",
         device_class,
         named["model"] or "",

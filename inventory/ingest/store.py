@@ -20,7 +20,7 @@ from inventory.ingest.history import Interval, late, widen
 from inventory.ingest.reading import Details, Refused, Said, details, said
 from inventory.ingest.resolve import Known, Match, resolve
 from inventory.models import Alert, Device, Facts, Finding, Identity, Plan, PlanChange, Sighting, Verdict
-from inventory.timeline import seen_again
+from inventory.timeline import plan_state, seen_again
 
 __all__ = ["CHUNK", "Context", "Outcome", "store"]
 
@@ -211,13 +211,6 @@ def _write(
     bulk.update(Device, ["conflicted"], rows)
 
 
-def _plan_state(before: str, finding: str) -> str:
-    """A flagged device is found; one that is not flagged any more, with nothing planned, is left alone."""
-    if finding == "flagged":
-        return before or "found"
-    return "" if before == "found" else before
-
-
 def _write_devices(taken: Sequence[_Taken], context: Context) -> None:
     new, changed, moved, touched = [], [], [], []
     for row in taken:
@@ -253,7 +246,7 @@ def _what(one: Said, what: Details, plan: str, *, conflicted: bool) -> tuple[Any
         what.hostname,
         one.mac,
         what.serial,
-        one.manufacturer,
+        what.manufacturer,
         what.brand,
         what.device_class,
         what.model,
@@ -265,7 +258,7 @@ def _what(one: Said, what: Details, plan: str, *, conflicted: bool) -> tuple[Any
         what.finding_digest,
         one.digest,
         conflicted,
-        _plan_state(plan, what.finding),
+        plan_state(plan, what.finding),
     )
 
 
@@ -424,7 +417,7 @@ def _write_removal(taken: Sequence[_Taken]) -> None:
         before = row.state.plan if row.state is not None else ""
         if row.details is None or (row.state is not None and row.said.last < row.state.last):
             continue
-        after = _plan_state(before, row.details.finding)
+        after = plan_state(before, row.details.finding)
         if after != before:
             changes.append((row.id, row.said.last, before, after, ""))
     bulk.insert(PlanChange, ["device_id", "at", "before", "after", "why"], changes)

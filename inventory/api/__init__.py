@@ -1,0 +1,1 @@
+"""The API: agents report by it, programs read by it."""

@@ -1,0 +1,30 @@
+"""Writes down each change: who, what, before, after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inventory.models import AuditEntry, Organisation
+
+__all__ = ["record"]
+
+
+def record(
+    who: str,
+    action: str,
+    what: str,
+    *,
+    organisation: Organisation | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """Add an entry, in the transaction of the change itself; values are JSON-shaped."""
+    return AuditEntry.objects.create(
+        who=who[:200],
+        action=action,
+        what=what[:200],
+        organisation=organisation,
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+    )

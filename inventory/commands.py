@@ -1,0 +1,187 @@
+"""The commands of the inventory: serve, migrate, create-admin, token, reevaluate.
+
+Django is loaded by the command that is called, after it has looked at the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from inventory import environment
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Keep the central inventory.", no_args_is_help=True)
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+
+
+def _start() -> None:
+    """Load Django, with a key and a folder of its own where this is an embedded inventory."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory.settings")
+    try:
+        if environment.embedded():
+            environment.keep_secret_key()
+        import django  # noqa: PLC0415 - slow, and only these commands want it
+
+        django.setup()
+    except environment.EnvironmentMistake as mistake:
+        _stop(str(mistake), _USAGE)
+
+
+def _stop(text: str, code: int = _FAILED) -> NoReturn:
+    sys.stderr.write(f"camcensus: {text}\n")
+    raise typer.Exit(code)
+
+
+def _prepare() -> None:
+    """Load Django; on SQLite bring the tables up to date, on PostgreSQL ask for the command that does."""
+    _start()
+    from django.core.management import call_command  # noqa: PLC0415 - after the settings
+    from django.db import connection  # noqa: PLC0415 - after the settings
+    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415 - after the settings
+
+    if connection.vendor == "sqlite":
+        call_command("migrate", verbosity=0)
+        return
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        _stop("the database is of another version: run `camcensus inventory migrate` first")
+
+
+@app.command("serve")
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8642,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve.")] = 1,
+) -> None:
+    """Serve the inventory: on this machine alone unless told otherwise."""
+    _prepare()
+    keys = ("CAMCENSUS_SECRET_KEY", "CAMCENSUS_SECRET_KEY_FILE")
+    if not environment.embedded() and not any(os.environ.get(key) for key in keys):
+        _stop(f"a central inventory needs {' or '.join(keys)}", _USAGE)
+    from django.db import connections  # noqa: PLC0415 - after the settings
+    from granian import Granian  # noqa: PLC0415 - only this command serves
+    from granian.constants import Interfaces  # noqa: PLC0415 - only this command serves
+
+    connections.close_all()
+    Granian(
+        "inventory.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=4,
+        workers_kill_timeout=30,
+        respawn_failed_workers=True,
+    ).serve()
+
+
+@app.command("migrate")
+def migrate() -> None:
+    """Bring the tables of the database up to date."""
+    _start()
+    from django.core.management import call_command  # noqa: PLC0415 - after the settings
+
+    call_command("migrate", verbosity=1)
+
+
+@app.command("create-admin")
+def create_admin(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+) -> None:
+    """Make an administrator of everything; the password is asked for, or read from CAMCENSUS_PASSWORD."""
+    _prepare()
+    from django.contrib.auth.models import User  # noqa: PLC0415 - after the settings
+    from django.contrib.auth.password_validation import validate_password  # noqa: PLC0415 - after the settings
+    from django.core.exceptions import ValidationError  # noqa: PLC0415 - after the settings
+
+    from inventory import audit  # noqa: PLC0415 - after the settings
+
+    password = os.environ.get("CAMCENSUS_PASSWORD") or typer.prompt(
+        "Password", hide_input=True, confirmation_prompt=True
+    )
+    if User.objects.filter(username=name).exists():
+        _stop(f"there is a {name} already")
+    user = User(username=name, is_staff=True, is_superuser=True)
+    try:
+        user.full_clean(exclude=["password"])
+        validate_password(password, user)
+    except ValidationError as error:
+        _stop(" ".join(error.messages), _USAGE)
+    user.set_password(password)
+    user.save()
+    audit.record("command", "create-admin", f"user {name}")
+    typer.echo(f"{name} may sign in")
+
+
+@app.command("token")
+def token(
+    agent: Annotated[str, typer.Argument(help="The agent's name; made where there is none.")],
+    organisation: Annotated[str, typer.Option(help="Whose agent it is; made where there is none.")] = "",
+    site: Annotated[
+        list[str] | None, typer.Option(help="A site, by its code, that it may report for.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="For how long it is good.")] = 365,
+    read: Annotated[bool, typer.Option("--read", help="It may read, too.")] = False,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Renew: what it has now ends in a week.")] = False,
+) -> None:
+    """Make a token for an agent: printed once, kept as a hash alone."""
+    _prepare()
+    from datetime import timedelta  # noqa: PLC0415 - beside its use
+
+    from django.db import transaction  # noqa: PLC0415 - after the settings
+    from django.utils import timezone  # noqa: PLC0415 - after the settings
+
+    from inventory import audit, tokens  # noqa: PLC0415 - after the settings
+    from inventory.models import Agent, ApiToken, Organisation, Site  # noqa: PLC0415 - after the settings
+
+    with transaction.atomic():
+        holder = Agent.objects.filter(name=agent).first()
+        if holder is None:
+            if not organisation:
+                _stop(f"there is no agent {agent}: name its --organisation to make it", _USAGE)
+            owner = Organisation.objects.filter(name=organisation).first()
+            owner = owner or Organisation.objects.create(name=organisation)
+            holder = Agent.objects.create(name=agent, organisation=owner)
+        sites = []
+        for code in site or []:
+            made, _ = Site.objects.get_or_create(
+                code=code, defaults={"name": code, "organisation": holder.organisation}
+            )
+            sites.append(made)
+        if rotate:
+            ApiToken.objects.filter(agent=holder, expires__gt=timezone.now() + timedelta(days=7)).update(
+                expires=timezone.now() + timedelta(days=7)
+            )
+        made_token, text = tokens.issue(holder, days, sites, may_read=read)
+        after = {
+            "sites": [row.code for row in sites],
+            "read": read,
+            "expires": made_token.expires.isoformat(),
+        }
+        audit.record("command", "token", f"agent {agent}", organisation=holder.organisation, after=after)
+    typer.echo(text)
+
+
+@app.command("reevaluate")
+def reevaluate(
+    policy: Annotated[list[str] | None, typer.Option(help="A policy, by its id or file.")] = None,
+) -> None:
+    """Judge every device again by today's rules and policies, without a scan."""
+    _prepare()
+    from fingerprints.compiled import compiled_matchers  # noqa: PLC0415 - slow
+    from fingerprints.judge import Judge  # noqa: PLC0415 - slow
+    from fingerprints.oui import Registry  # noqa: PLC0415 - slow
+    from fingerprints.policy import DEFAULT_POLICIES, load_policies  # noqa: PLC0415 - slow
+    from inventory.evaluation import judge_again  # noqa: PLC0415 - after the settings
+
+    matchers = compiled_matchers()
+    chosen = load_policies(matchers.knowledge, policy or DEFAULT_POLICIES)
+    found = judge_again(Judge(matchers, Registry.packaged(None)), chosen)
+    typer.echo(f"{found.devices} devices: {found.verdicts} verdicts and {found.findings} findings changed")
