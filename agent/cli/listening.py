@@ -22,6 +22,7 @@ __all__ = ["Ear", "listen_on"]
 
 _WAIT_MILLISECONDS: Final = 200
 _HEED_SECONDS: Final = 1.0
+_DRAIN_SECONDS: Final = 2.0
 _KIND: Final = Live if hasattr(socket, "AF_PACKET") else LiveByScapy
 
 
@@ -134,6 +135,10 @@ def listen_on(
             due = None if every is None else now + every
             ear.settle()
             snapshot()
+    # What has come already was said while we listened.
+    last = time.monotonic() + _DRAIN_SECONDS
+    while ear.hear() and time.monotonic() < last:
+        pass
     return "interrupted" if orders.end else "time limit"
 
 
