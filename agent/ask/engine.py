@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import random
 import socket
 import ssl
@@ -261,6 +262,20 @@ class Asking:
             "left_alone": left_alone[:_LISTED],
             "unfinished": unfinished[:_LISTED],
             "unfinished_hosts": len(unfinished),
+        }
+
+    def asked_by_subnet(self) -> dict[str, dict[str, dict[str, int]]]:
+        """How many hosts of each subnet (/24, /64) were asked in each protocol, how many did not answer."""
+        found: dict[str, dict[str, Counter[str]]] = {}
+        for name, hosts in self._asked.items():
+            for ip in hosts:
+                rows = found.setdefault(_subnet(ip), {"asked": Counter(), "timed_out": Counter()})
+                rows["asked"][name] += 1
+                if ip not in self._answered.get(name, ()):
+                    rows["timed_out"][name] += 1
+        return {
+            subnet: {kind: dict(sorted(row.items())) for kind, row in rows.items()}
+            for subnet, rows in sorted(found.items())
         }
 
     # Hosts
@@ -795,6 +810,11 @@ def _fault(reply: Reply) -> Fault:
 def _tls_fault(error: OSError) -> Fault:
     reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
     return "tls", f"TLS failed: {reason or error or type(error).__name__}"
+
+
+def _subnet(ip: str) -> str:
+    text = ip.partition("%")[0]
+    return str(ipaddress.ip_network(f"{text}/{64 if ':' in text else 24}", strict=False))
 
 
 def _zone(ip: str) -> str | None:

@@ -242,6 +242,7 @@ class _Scan:
             "scope": self._plan.scope.describe(),
             "sweep": found,
             "asking": asked,
+            "asked_by_subnet": self._asking.asked_by_subnet(),
             "interfaces_left_out": [{"name": name, "why": why} for name, why in self._plan.links_left_out],
         }
 
