@@ -15,7 +15,10 @@ from inventory import environment
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Keep the central inventory.", no_args_is_help=True)
+app = typer.Typer(
+    help="Keep the central inventory: one list of every camera, and how they come down.",
+    no_args_is_help=True,
+)
 
 _FAILED: Final = 1
 _USAGE: Final = 2

@@ -11,7 +11,7 @@ __all__ = ["app"]
 if find_spec("django") is not None and find_spec("ninja") is not None:
     from inventory.commands import app
 else:
-    app = typer.Typer(help="Keep the central inventory (its packages are not installed).")
+    app = typer.Typer(help="Keep the central inventory: one list of every camera, and how they come down.")
 
     @app.callback(invoke_without_command=True)
     def missing() -> None:

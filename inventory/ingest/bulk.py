@@ -53,22 +53,31 @@ def _arrays(fields: Sequence[Field[Any, Any]]) -> str:
 
 
 def insert(
-    model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]], *, conflict: str = ""
+    model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]], *, unless_there: bool = False
 ) -> None:
-    """Insert `rows`; JSON columns take text. `conflict` is the clause after ``ON CONFLICT``."""
+    """Insert `rows`; JSON columns take text. `unless_there` leaves out rows that a constraint has already."""
     if not rows:
         return
     fields = _fields(model, names)
-    columns = _columns(fields, rows)
-    clause = f" ON CONFLICT {conflict}" if conflict else ""
-    head = f"INSERT INTO {_table(model)} ({', '.join(names)})"
+    into = f"{_table(model)} ({', '.join(names)})"
     with connection.cursor() as cursor:
-        if _is_postgresql():
-            arrays = f"SELECT * FROM unnest({_arrays(fields)})"  # noqa: S608 - own names
-            cursor.execute(f"{head} {arrays}{clause}", columns)
-        else:
+        if not _is_postgresql():
             marks = ", ".join(["%s"] * len(names))
-            cursor.executemany(f"{head} VALUES ({marks}){clause}", list(zip(*columns, strict=True)))
+            clause = " ON CONFLICT DO NOTHING" if unless_there else ""
+            cursor.executemany(
+                f"INSERT INTO {into} VALUES ({marks}){clause}",  # noqa: S608 - own names
+                list(zip(*_columns(fields, rows), strict=True)),
+            )
+        elif unless_there:
+            cursor.execute(
+                f"INSERT INTO {into} SELECT * FROM unnest({_arrays(fields)}) ON CONFLICT DO NOTHING",  # noqa: S608 - own names
+                _columns(fields, rows),
+            )
+        else:
+            # An array of JSON texts is escaped item by item in Python; COPY does it in C.
+            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
 
 
 def update(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -96,12 +105,12 @@ def update(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any
             )
 
 
-def delete(model: type[Model], ids: Iterable[int]) -> None:
-    """Remove the rows with these ids."""
+def delete(model: type[Model], ids: Iterable[int], column: str = "id") -> None:
+    """Remove the rows whose `column` is one of `ids`."""
     gone = list(ids)
     if gone:
         with connection.cursor() as cursor:
-            where, values = _within("id", gone)
+            where, values = _within(column, gone)
             cursor.execute(f"DELETE FROM {_table(model)} WHERE {where}", [values])  # noqa: S608 - own names
 
 

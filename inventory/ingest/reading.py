@@ -220,10 +220,14 @@ def _rows(row: Mapping[str, Any], key: str, most: int, needed: tuple[str, ...]) 
         return []
     if not isinstance(value, list):
         raise Refused(f"{key} is not a list")
-    for item in value[:most]:
-        if not isinstance(item, dict) or not all(isinstance(item.get(name), str) for name in needed):
-            raise Refused(f"{key} holds an entry without {', '.join(needed)}")
-    return value[:most]
+    rows = value[:most]
+    for item in rows:
+        if not isinstance(item, dict):
+            raise Refused(f"{key} holds something else than objects")
+        for name in needed:
+            if not isinstance(item.get(name), str):
+                raise Refused(f"{key} holds an entry without {', '.join(needed)}")
+    return rows
 
 
 def _one_of(row: Mapping[str, Any], key: str, known: frozenset[str], absent: str) -> str:

@@ -269,7 +269,7 @@ def _write_identities(taken: Sequence[_Taken], carriers: dict[str, list[int]]) -
         for key in dict.fromkeys((*row.said.strong, *row.said.weak))
         if row.id not in carriers.get(key, ())
     ]
-    bulk.insert(Identity, ["key", "device_id", "since"], rows, conflict="DO NOTHING")
+    bulk.insert(Identity, ["key", "device_id", "since"], rows, unless_there=True)
 
 
 def _write_sightings(taken: Sequence[_Taken], context: Context) -> None:
@@ -344,13 +344,9 @@ def _write_history(taken: Sequence[_Taken], context: Context) -> None:
         facts.append((row.id, what.observations, what.hostnames, what.ports))
     bulk.insert(Verdict, _VERDICT, verdicts)
     bulk.insert(Finding, _FINDING, findings)
-    bulk.insert(
-        Facts,
-        ["device_id", "observations", "hostnames", "ports"],
-        facts,
-        conflict="(device_id) DO UPDATE SET observations = excluded.observations,"
-        " hostnames = excluded.hostnames, ports = excluded.ports",
-    )
+    known = {row.id for row in taken if row.state is not None}
+    bulk.delete(Facts, [row[0] for row in facts if row[0] in known], "device_id")
+    bulk.insert(Facts, ["device_id", "observations", "hostnames", "ports"], facts)
     _write_delayed(delayed, context)
 
 
