@@ -77,8 +77,8 @@ RateOption = Annotated[
     str | None, typer.Option("--rate", help="Packets a second over the whole scan, instead of the profile's.")
 ]
 PassesOption = Annotated[
-    int | None,
-    typer.Option("--passes", min=1, max=10, help="How often a silent address is looked for."),
+    str | None,
+    typer.Option("--passes", help="How often a silent address is looked for, 1 to 10."),
 ]
 PlanOption = Annotated[
     bool,
