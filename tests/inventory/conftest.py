@@ -26,7 +26,7 @@ SQLITE_OPTIONS = {
 }
 
 
-def _use(described: dict[str, Any]) -> None:
+def use(described: dict[str, Any]) -> None:
     """Make `described` Django's database, for this thread at once, for others when they first ask."""
     connections["default"].close()
     full = {
@@ -48,7 +48,7 @@ def postgresql_server() -> Iterator[Server]:
         pytest.skip("missing tool: PostgreSQL (Debian package postgresql)")
     with Server.started() as server:
         server.create("migrated")
-        _use(server.described("migrated"))
+        use(server.described("migrated"))
         call_command("migrate", verbosity=0)
         connections["default"].close()
         yield server
@@ -58,7 +58,7 @@ def postgresql_server() -> Iterator[Server]:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all tables and no rows."""
     path = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite3"
-    _use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": SQLITE_OPTIONS})
+    use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": SQLITE_OPTIONS})
     call_command("migrate", verbosity=0)
     with connections["default"].cursor() as cursor:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -75,14 +75,14 @@ def database(
         path = tmp_path / "inventory.sqlite3"
         shutil.copyfile(migrated_file, path)
         described = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": SQLITE_OPTIONS}
-        _use(described)
+        use(described)
         yield described
         connections.close_all()
         return
     server: Server = request.getfixturevalue("postgresql_server")
     name = server.create_next("migrated")
     described = server.described(name)
-    _use(described)
+    use(described)
     yield described
     connections.close_all()
     server.drop(name)

@@ -80,8 +80,8 @@ class Server:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Stop it at once, whoever is connected."""
-        self.run("pg_ctl", "stop", "-m", "immediate", "-D", str(self.folder / "data"))
+        """Stop it, whoever is connected: what was committed stays."""
+        self.run("pg_ctl", "stop", "-m", "fast", "-D", str(self.folder / "data"))
 
     def run(self, program: str, *words: str) -> None:
         """Run one of its programs as the user whose server it is."""
