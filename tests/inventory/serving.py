@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -81,6 +82,7 @@ def serving(described: dict[str, Any], state: Path, **more: str) -> Generator[Se
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     served = Served(port, process)
     try:
@@ -90,7 +92,8 @@ def serving(described: dict[str, Any], state: Path, **more: str) -> Generator[Se
         assert process.wait(timeout=40) == 0
     finally:
         if process.poll() is None:
-            process.kill()
+            # Its workers are processes of their own.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
