@@ -71,13 +71,18 @@ def _stamp(at: datetime) -> str:
 
 @contextlib.contextmanager
 def opened(output: Path | None) -> Iterator[TextIO]:
-    """Stdout, or the file `output`, which appears whole or not at all."""
+    """Stdout, or the file `output`, which appears whole or not at all; a device or pipe is written to."""
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What this terminal cannot show is written as an escape, not as a failure.
             sys.stdout.reconfigure(errors="backslashreplace")
         yield sys.stdout
         sys.stdout.flush()
+        return
+    if output.exists() and not output.is_file():
+        # Put in its place, a file would be the end of /dev/null for everybody.
+        with output.open("w", encoding="utf-8", newline="") as out:
+            yield out
         return
     part = output.with_name(f".{output.name}.part")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -134,3 +135,17 @@ def _makers(output: Path) -> set[str]:
     if not output.exists():
         return set()
     return {device["manufacturer"] for device in json.loads(output.read_text(encoding="utf-8"))["devices"]}
+
+
+def test_what_is_no_file_is_written_to_not_replaced(tmp_path: Path) -> None:
+    """A pipe as --output gets the report and is a pipe still: /dev/null must stay what it is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Opened for both ways, nobody waits for the other end; a small report fits its buffer.
+    descriptor = os.open(pipe, os.O_RDWR)
+    try:
+        assert run(["replay", str(REPO / "pcaps" / "no-cameras.pcap"), "-f", "csv", "-o", str(pipe)]) == 0
+        assert b"manufacturer" in os.read(descriptor, 65_536)
+    finally:
+        os.close(descriptor)
+    assert pipe.is_fifo()
