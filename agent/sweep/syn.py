@@ -35,7 +35,7 @@ _PSEUDO: Final = struct.Struct("!HHHHHHHH")
 _ADDRESS: Final = struct.Struct("=H2sI8x")
 _MSS: Final = 1460
 _WINDOW: Final = 64_240
-_LAST_WAIT: Final = 1.1
+_LAST_WAIT: Final = 1.05
 """A SYN-ACK that was lost is sent again after a second (RFC 6298): the last pass waits for it."""
 _GLANCE: Final = 0.1
 _LINES: Final = 256
