@@ -22,6 +22,7 @@ serve HTTP and RTSP on any port.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -138,6 +139,8 @@ class Probe:
     a SNAP id (40 bits: organisation, then number) where the organisation is not zero.
     `reply_port`, if set, is the local port that answers are sent to.
     `order` puts cheap questions first (0 cheapest).
+    `fresh` finds what is new in every message and in no fact, such as its number: two messages that
+    differ in nothing else are dissected once.
     """
 
     name: str
@@ -158,3 +161,4 @@ class Probe:
     source: str = ""
     status: Literal["stable", "experimental"] = "stable"
     says: str = ""
+    fresh: re.Pattern[bytes] | None = None

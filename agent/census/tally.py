@@ -32,6 +32,8 @@ __all__ = ["Tally"]
 
 MAX_HOSTS: Final = 131_072
 _MAX_REMEMBERED: Final = 32_768
+_LONGEST_FRESH: Final = 4_096
+"""Longest message in which what is new each time is looked for: announcements have one or two kilobytes."""
 _BINDING: Final = frozenset({"arp", "dhcp", "nd"})
 _WORDLESS: Final = frozenset({SIGHTING, OPEN_PORT, ASKED})
 _CLOUD_FIELDS: Final = frozenset({"dns.query", "tls.sni", "http.host"})
@@ -39,6 +41,10 @@ _AGENT_FIELDS: Final = ("http.user-agent", "rtsp.user-agent")
 _SCANNING_AGENTS: Final = ("camcensus", "nmap", "masscan", "zgrab", "nessus", "openvas", "nikto", "nuclei")
 
 _PUBLIC, _CHANGING, _QUIET, _TELLING = range(4)
+
+
+_Rank = tuple[tuple[float, str, int], int, int]
+"""Where a message was read (time, capture, frame), then the ports of its sender and its receiver."""
 
 
 class _Ask(NamedTuple):
@@ -57,12 +63,12 @@ class _Call(NamedTuple):
 
 
 class _Effect(NamedTuple):
-    """What a Message changes each time it is heard; `mark` is the earliest place it was read at.
+    """What a Message changes each time it is heard; `rank` is the earliest place it was read at.
 
     `told` are hosts other than the sender that it shows to be there.
     """
 
-    mark: tuple[float, str, int]
+    rank: _Rank
     probe: str | None
     malformed: bool = False
     told: tuple[Key, ...] = ()
@@ -125,20 +131,20 @@ class Tally:
         if protocol in _WORDLESS:
             self._glimpse(message, at)
             return key is not None
-        # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
-        name = hash((message.sender, message.receiver, protocol, message.payload, message.asked))
         mark = (math.inf if at is None else at, message.via, message.frame or 0)
         if self._hosts.evicted != self._evicted:
             # Hosts that were forgotten may say everything once more.
             self._evicted = self._hosts.evicted
             self._remembered.clear()
-        known = effect = self._remembered.get(name)
-        if effect is None or mark < effect.mark:
+        name, exact = self._names(message)
+        known = effect = self._remembered.get(name) or self._remembered.get(exact)
+        rank = (mark, message.sender.port or 0, message.receiver.port or 0)
+        if effect is None or rank < effect.rank:
             # An equal one from an earlier time is read again: the first place of a fact is kept.
-            effect = self._read(message, mark, at)
+            effect = self._read(message, rank, at)
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[name] = effect
+            self._remembered[exact if effect.malformed else name] = effect
         self._apply(effect, at)
         return known is None and effect.probe is not None
 
@@ -201,7 +207,24 @@ class Tally:
                 if address is not None:
                     call.reach((address,))
 
-    def _read(self, message: Message, mark: tuple[float, str, int], at: float | None) -> _Effect:
+    def _names(self, message: Message) -> tuple[int, int]:
+        """What stands for a Message in memory: by all that facts can depend on, and by everything.
+
+        The higher port is a client's (RFC 6335 section 6), new with each connection, so the first name
+        leaves it out: in a capture of control traffic 13 of 14 TCP messages differ in nothing else.
+        """
+        sender, receiver, payload = message.sender, message.receiver, message.payload
+        probe = self._by_name.get(message.protocol)
+        if probe is not None and probe.fresh is not None and len(payload) <= _LONGEST_FRESH:
+            payload = probe.fresh.sub(b"", payload)
+        serves = _serves(message)
+        lower = sender.port if serves else receiver.port
+        # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
+        said = hash((message.protocol, payload, message.asked))
+        ends = (sender.ip, sender.mac, sender.vlan, receiver.ip, receiver.mac, receiver.vlan)
+        return hash((said, *ends, serves, lower)), hash((said, *ends, sender.port, receiver.port))
+
+    def _read(self, message: Message, rank: _Rank, at: float | None) -> _Effect:
         """Dissect a Message by whichever probe knows it, and learn what it says."""
         for probe in self._candidates(message):
             facts: list[Fact] = []
@@ -214,16 +237,16 @@ class Tally:
                 malformed = True
                 if message.whole:
                     self._counts.blame(
-                        _key(message.sender), message.sender.port, f"{probe.name}: {error}", mark
+                        _key(message.sender), message.sender.port, f"{probe.name}: {error}", rank[0]
                     )
             if facts or malformed:
-                return self._learnt(probe, message, facts, mark, at, malformed=malformed)
+                return self._learnt(probe, message, facts, rank, at, malformed=malformed)
             if message.protocol and _is_group(message.receiver):
                 # Nothing is said of the sender by a question to everybody, except that it asks.
                 party = _party(message.sender)
                 if party is not None and message.via != "scan":
                     self._talk.search(party, probe.name)
-        return _Effect(mark, None)
+        return _Effect(rank, None)
 
     def _candidates(self, message: Message) -> Iterable[Probe]:
         if message.protocol:
@@ -242,7 +265,7 @@ class Tally:
         probe: Probe,
         message: Message,
         facts: Sequence[Fact],
-        mark: tuple[float, str, int],
+        rank: _Rank,
         at: float | None,
         *,
         malformed: bool,
@@ -266,7 +289,7 @@ class Tally:
             asks += self._asks(message.sender, message.receiver, probe.name, message.via)
         elif message.asked and message.transport in {"tcp", "tls"} and _serves(message):
             asks += self._asks(message.receiver, message.sender, probe.name, message.via)
-        return _Effect(mark, probe.name, malformed, tuple(told), tuple(asks), tuple(calls))
+        return _Effect(rank, probe.name, malformed, tuple(told), tuple(asks), tuple(calls))
 
     @staticmethod
     def _asks(asker: Speaker, asked: Speaker, protocol: str, via: str) -> Iterable[_Ask]:

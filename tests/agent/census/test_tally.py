@@ -324,3 +324,35 @@ def test_two_serials_of_one_host_are_a_conflict(judge: Judge) -> None:
     assert [(row.claim, row.kept, row.against) for row in device.verdict.conflicts] == [
         ("serial", "F1234567X", "G7654321Y")
     ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_same_from_other_client_ports_is_read_once(judge: Judge, turned: bool) -> None:
+    """What differs in its client's port alone is dissected once, counted each time, kept at its first place."""
+    read: list[bytes] = []
+
+    def dissect(payload: bytes, asked: bytes) -> Iterator[Fact]:
+        read.append(payload)
+        return read_lines(payload, asked)
+
+    probe = Probe("lines", "tcp", (), (), lambda _: True, dissect)
+    census = Tally(judge, (), (probe,))
+    said = [
+        Message(
+            "tcp",
+            b"http.server=App-webs/",
+            Speaker(CAMERA, None, 80),
+            Speaker(RECORDER, None, port),
+            protocol="lines",
+            at=at,
+        )
+        for port, at in ((50_000, NOON), (50_001, NOON + 1), (50_002, NOON + 2))
+    ]
+    for message in reversed(said) if turned else said:
+        census.feed(message)
+    assert len(read) == (3 if turned else 1)
+    assert census.report().coverage["messages_read"] == {"lines": 3}
+    (row,) = census.state()["hosts"][0][1]["said"]
+    assert row[5] == NOON
+    camera = next(row for row in census.report().devices if CAMERA in row.addresses)
+    assert (camera.first_seen, camera.last_seen) == (NOON, NOON + 2)

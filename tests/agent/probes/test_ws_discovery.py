@@ -169,3 +169,16 @@ def test_recorded_fragment() -> None:
     assert ("onvif.scope", "onvif://www.onvif.org/name/HIKVISION%20DS-2CD3955FWD-IWS") in found
     assert len(found) == 13
     three_ways(WS_DISCOVERY, fragment)
+
+
+def test_what_is_new_each_time_is_in_no_fact() -> None:
+    """Of two announcements that differ in their number alone, one need be read."""
+    hello = (
+        b'<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Header><a:MessageID>urn:uuid:%s'
+        b"</a:MessageID><a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Hello</a:Action></e:Header>"
+        b"<e:Body><d:Hello><d:XAddrs>http://192.0.2.7/onvif/device_service</d:XAddrs></d:Hello></e:Body></e:Envelope>"
+    )
+    one, other = hello % b"11111111-77ee", hello % b"22222222-77ee"
+    assert WS_DISCOVERY.fresh is not None
+    assert WS_DISCOVERY.fresh.sub(b"", one) == WS_DISCOVERY.fresh.sub(b"", other) != other
+    assert [*WS_DISCOVERY.dissect(one, b"")] == [*WS_DISCOVERY.dissect(other, b"")] != []
