@@ -284,6 +284,8 @@ def test_a_full_disk_ends_no_listening(link: Link) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
-    report = json.loads(out.partition("\n}\n")[2] if "\n}\n" in out else out.splitlines()[-1])
+    # The snapshot stands before it.
+    _, end = json.JSONDecoder().raw_decode(out)
+    report = json.loads(out[end:])
     assert "Hikvision" in {row["manufacturer"] for row in report["devices"]}
     assert [problem["kind"] for problem in report["problems"]] == ["output"]
