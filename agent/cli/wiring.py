@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
@@ -27,6 +27,9 @@ from fingerprints.policy import DEFAULT_POLICIES, Policy, load_policies
 from reporters import REPORTERS
 from reporters.text import visible
 
+if TYPE_CHECKING:
+    from fingerprints.clouds import Cloud
+
 __all__ = ["Bench", "deliver", "opened", "prepare", "run_facts", "say"]
 
 _MAX_SAID: Final = 20
@@ -41,7 +44,14 @@ class Bench:
 
     def tally(self, **more: Any) -> Tally:
         """An empty census over all protocols; `more` goes to `Tally`."""
-        return Tally(self.judge, self.policies, ALL, **more)
+        return Tally(self.judge, self.policies, ALL, maker_of=_cloud_of, **more)
+
+
+def _cloud_of(name: str) -> Cloud | None:
+    """Whose cloud a name is; the list is read with the first name, for many runs meet none."""
+    from fingerprints.clouds import maker_of  # noqa: PLC0415 - see above
+
+    return maker_of(name)
 
 
 def prepare(policies: Sequence[str] | None, oui: Path | None) -> Bench:
