@@ -27,20 +27,31 @@ WORKERS = {
 }
 FLOORS = {
     "simulator": set[str](),
+    "exchange": set[str](),
     "fingerprints": set[str](),
     "reporters": {"fingerprints"},
-    "inventory": {"fingerprints"},
+    "inventory": {"exchange", "fingerprints"},
     "words": {"fingerprints"},
     "probes": {"fingerprints", "words"},
-    **{worker: {"fingerprints", "words", "probes"} for worker in WORKERS},
-    "cli": {"fingerprints", "words", "probes", "reporters", "simulator", "schedule", "inventory", *WORKERS},
-    "schedule": {"fingerprints", "words", "probes", "reporters", *WORKERS},
+    **{worker: {"exchange", "fingerprints", "words", "probes"} for worker in WORKERS},
+    "cli": {
+        "exchange",
+        "fingerprints",
+        "words",
+        "probes",
+        "reporters",
+        "simulator",
+        "schedule",
+        "inventory",
+        *WORKERS,
+    },
+    "schedule": {"exchange", "fingerprints", "words", "probes", "reporters", *WORKERS},
 }
-HEAVY = ("cryptography", "django", "httpx", "netaddr", "numpy", "pydantic", "scapy", "zeep", "zeroconf")
+HEAVY = ("apscheduler", "cryptography", "django", "httpx", "nats", "netaddr", "numpy", "pydantic", "scapy", "zeep", "zeroconf")
 
 MODULES = {
     path.relative_to(REPO).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
-    for top in ("agent", "fingerprints", "inventory", "reporters", "simulator")
+    for top in ("agent", "exchange", "fingerprints", "inventory", "reporters", "simulator")
     for path in sorted((REPO / top).rglob("*.py"))
 }
 
