@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from agent.probes.arp import ARP
+from agent.probes.bosch import BOSCH
 from agent.probes.cdp import CDP
 from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
 from agent.probes.dhip import DAHUA_DVRIP, DHIP
 from agent.probes.dns import DNS
+from agent.probes.hanwha import HANWHA
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
 from agent.probes.lldp import LLDP
@@ -21,16 +23,19 @@ from agent.probes.mdns import MDNS
 from agent.probes.nbns import NBNS
 from agent.probes.nd import ND
 from agent.probes.onvif import ONVIF
+from agent.probes.panasonic import PANASONIC
 from agent.probes.pppp import PPPP
 from agent.probes.rtsp import RTSP
 from agent.probes.sadp import SADP
 from agent.probes.sip import SIP, SIP_TCP
 from agent.probes.snmp import SNMP
+from agent.probes.sony import SONY
 from agent.probes.ssdp import SSDP
 from agent.probes.tls import TLS
 from agent.probes.tplink_beacon import TPLINK_BEACON
 from agent.probes.tplink_tdp import TPLINK_TDP
 from agent.probes.upnp import UPNP
+from agent.probes.vivotek import VIVOTEK
 from agent.probes.ws_discovery import WS_DISCOVERY
 from agent.probes.xiongmai import XIONGMAI
 from agent.wire import Probe
@@ -51,6 +56,11 @@ ALL: Final[tuple[Probe, ...]] = (
     TPLINK_TDP,
     TPLINK_BEACON,
     XIONGMAI,
+    BOSCH,
+    HANWHA,
+    PANASONIC,
+    SONY,
+    VIVOTEK,
     WS_DISCOVERY,
     SSDP,
     MDNS,
