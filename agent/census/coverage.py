@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from agent.census.addresses import host_address
 from agent.census.counts import Counts
-from agent.census.devices import CLAIMED_ADDRESS
+from agent.census.devices import claimed_address
 from agent.census.talk import Scanner
 from fingerprints.model import Contact, Device
 
@@ -152,7 +151,7 @@ def _outside(seen: Seen) -> Iterator[dict[str, Any]]:
             for ip in strange:
                 yield _stranger(device, ip, "answered from it")
         for row in device.observations:
-            stated = host_address(row.fact.text) if row.fact.field in CLAIMED_ADDRESS else None
+            stated = claimed_address(row.fact)
             if stated is not None and stated not in device.addresses and not seen.wanted(stated):
                 yield _stranger(device, stated, f"states it in {row.fact.field}")
 

@@ -17,16 +17,19 @@ from fingerprints.judge import Judge
 from fingerprints.model import CloudContact, Conflict, Contact, Device, Fact, Observation, Problem, Speaker
 from fingerprints.policy import Policy, apply_policies
 
-__all__ = ["CLAIMED_ADDRESS", "Bench", "Names", "cloud_contacts", "contacts", "device_of"]
+__all__ = ["Bench", "Names", "claimed_address", "cloud_contacts", "contacts", "device_of"]
 
-CLAIMED_ADDRESS: Final = frozenset(
-    {"sadp.ipv4-address", "dhip.ipv4-address", "dahua-legacy.ipv4-address", "discovery.xiongmai.host-ip"}
-)
-"""Fields in which a device states its own address."""
+_CLAIMED_ADDRESS: Final = (".ipv4-address", "xiongmai.host-ip")
+"""Ends of the fields in which a device states its own address."""
 _HOSTNAMES: Final = frozenset({"dhcp.hostname", "mdns.hostname", "onvif.hostname"})
 _ONE_SERIAL: Final = frozenset({"details.serial", "dhip.serial-no", "onvif.serial", "sadp.device-sn"})
 """Fields that a device fills with its own serial and nothing else's."""
 _MAX_CLASHES: Final = 8
+
+
+def claimed_address(fact: Fact) -> str | None:
+    """The address that a device states for itself in this fact, if it does."""
+    return host_address(fact.text) if fact.field.endswith(_CLAIMED_ADDRESS) else None
 
 
 class Names:
@@ -150,7 +153,7 @@ def _answered(
 def _moved(observations: Iterable[Observation], addresses: tuple[str, ...]) -> Iterator[Conflict]:
     """An address claimed inside that the packets did not come from: the packet is believed."""
     for row in observations:
-        claimed = host_address(row.fact.text) if row.fact.field in CLAIMED_ADDRESS else None
+        claimed = claimed_address(row.fact)
         if claimed is not None and addresses and claimed not in addresses:
             yield Conflict("address", addresses[0], claimed, (row.fact.field,))
 

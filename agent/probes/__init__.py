@@ -15,6 +15,8 @@ from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
 from agent.probes.dhip import DAHUA_DVRIP, DHIP
 from agent.probes.dns import DNS
+from agent.probes.foscam import FOSCAM
+from agent.probes.gige_vision import GIGE_VISION
 from agent.probes.hanwha import HANWHA
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
@@ -22,6 +24,7 @@ from agent.probes.lldp import LLDP
 from agent.probes.mdns import MDNS
 from agent.probes.nbns import NBNS
 from agent.probes.nd import ND
+from agent.probes.nicevision import NICEVISION
 from agent.probes.onvif import ONVIF
 from agent.probes.panasonic import PANASONIC
 from agent.probes.pppp import PPPP
@@ -34,8 +37,11 @@ from agent.probes.ssdp import SSDP
 from agent.probes.tls import TLS
 from agent.probes.tplink_beacon import TPLINK_BEACON
 from agent.probes.tplink_tdp import TPLINK_TDP
+from agent.probes.ubiquiti import UBIQUITI
 from agent.probes.upnp import UPNP
+from agent.probes.vision_360 import VISION_360
 from agent.probes.vivotek import VIVOTEK
+from agent.probes.vstarcam import VSTARCAM
 from agent.probes.ws_discovery import WS_DISCOVERY
 from agent.probes.xiongmai import XIONGMAI
 from agent.wire import Probe
@@ -61,6 +67,12 @@ ALL: Final[tuple[Probe, ...]] = (
     PANASONIC,
     SONY,
     VIVOTEK,
+    GIGE_VISION,
+    NICEVISION,
+    VISION_360,
+    VSTARCAM,
+    FOSCAM,
+    UBIQUITI,
     WS_DISCOVERY,
     SSDP,
     MDNS,

@@ -85,6 +85,7 @@ BOSCH: Final = Probe(
     groups=("255.255.255.255",),
     reply_port=1758,
     prefixes=(_MAGIC,),
+    aliases=("bosch-bin", "bosch-xml"),
     order=6,
     source="julienblitte/UniversalScanner Bosch.cs with its recorded answers, binary and XML",
     says="Bosch cameras and encoders: MAC, address, serial, name",
