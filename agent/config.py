@@ -7,18 +7,19 @@ is a ConfigError that names the flag, the variable, or the file with its line.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["ConfigError", "Settings", "load_settings"]
+from agent.toml_lines import TomlError, read_toml
+
+__all__ = ["AGENT_TABLES", "ConfigError", "Settings", "checked", "load_settings"]
 
 _PREFIX: Final = "CAMCENSUS_"
-_MAX_FILE: Final = 1 << 20
+AGENT_TABLES: Final = frozenset({"agent", "inventory", "site"})
+"""Tables of the same file that `agent.schedule` reads."""
 _MAX_PORTS: Final = 256
-_AT: Final = re.compile(r"\(at (?:line (\d+), column \d+|end of document)\)")
 _PORTS: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 _SECONDS: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
 _RATE: Final = re.compile(r"\d{1,7}(?:\.\d{1,3})?", re.ASCII)
@@ -62,53 +63,41 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Pa
     chosen: dict[str, Any] = {}
     if file is not None:
         for name, value, place in _from_file(file):
-            chosen[name] = _checked(name, value, place)
+            chosen[name] = checked(name, value, place)
     for name in _CHECKS:
         variable = f"{_PREFIX}{name.upper()}"
         if environ.get(variable):
-            chosen[name] = _checked(name, environ[variable], variable)
+            chosen[name] = checked(name, environ[variable], variable)
     for name, value in flags.items():
         if value is not None:
-            chosen[name] = _checked(name, value, f"--{name.replace('_', '-')}")
+            chosen[name] = checked(name, value, f"--{name.replace('_', '-')}")
     return Settings(**chosen)
 
 
 def _from_file(path: Path) -> list[tuple[str, Any, str]]:
-    """Name, value and place of every setting in the file."""
+    """Name, value and place of every setting in the file; the tables of a scheduled agent are not ours."""
     try:
-        with path.open("rb") as opened:
-            content = opened.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > _MAX_FILE:
-        raise ConfigError(f"{path}: longer than {_MAX_FILE >> 20} MiB")
-    try:
-        text = content.decode("utf-8")
-        table = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path} line {line}: not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        found = _AT.search(str(error))
-        line = int(found[1]) if found and found[1] else text.count("\n") + 1
-        raise ConfigError(f"{path} line {line}: {_AT.sub('', str(error)).strip()}") from None
+        file = read_toml(path)
+    except TomlError as error:
+        raise ConfigError(str(error)) from None
     settings = []
-    for key, value in table.items():
-        place = f"{path} line {_line_of(key, text)}"
+    for key, value in file.table.items():
         name = key.replace("-", "_")
+        if name in AGENT_TABLES and (isinstance(value, dict) or _are_tables(value)):
+            continue
         if name not in _CHECKS:
             known = ", ".join(field.name.replace("_", "-") for field in fields(Settings))
-            raise ConfigError(f"{place}: unknown setting {key!r}; there are {known}")
-        settings.append((name, value, f"{place}, {key}"))
+            raise ConfigError(f"{file.place(key)}: unknown setting {key!r}; there are {known}")
+        settings.append((name, value, f"{file.place(key)}, {key}"))
     return settings
 
 
-def _line_of(key: str, text: str) -> int:
-    found = re.search(rf"^[ \t]*\[?[\"']?{re.escape(key)}[\"']?[ \t]*[=.\]]", text, re.MULTILINE)
-    return text.count("\n", 0, found.start()) + 1 if found else 1
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _checked(name: str, value: object, place: str) -> Any:
+def checked(name: str, value: object, place: str) -> Any:
+    """The value of the setting `name` as `Settings` has it; raises ConfigError that says the place."""
     try:
         return _CHECKS[name](value)
     except (TypeError, ValueError) as error:

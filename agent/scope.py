@@ -247,6 +247,10 @@ class Scope:
             self.spans[at - 1].version == address.version and int(address) <= self.spans[at - 1].last
         )
 
+    def within(self, other: Scope) -> bool:
+        """Whether `other` has every address of this scope."""
+        return not _minus(self.spans, other.spans)
+
     def overlaps(self, network: str) -> bool:
         """Whether any address of the scope lies in `network` (CIDR, host bits ignored)."""
         net = ipaddress.ip_network(network.partition("%")[0] if "/" not in network else network, strict=False)

@@ -47,7 +47,19 @@ FLOORS = {
     },
     "schedule": {"exchange", "fingerprints", "words", "probes", "reporters", *WORKERS},
 }
-HEAVY = ("apscheduler", "cryptography", "django", "httpx", "nats", "netaddr", "numpy", "pydantic", "scapy", "zeep", "zeroconf")
+HEAVY = (
+    "apscheduler",
+    "cryptography",
+    "django",
+    "httpx",
+    "nats",
+    "netaddr",
+    "numpy",
+    "pydantic",
+    "scapy",
+    "zeep",
+    "zeroconf",
+)
 
 MODULES = {
     path.relative_to(REPO).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path

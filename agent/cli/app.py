@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "identify": "Say who made each recorded device: one line out for each line in, in order.",
         "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
         "rules": "Look at the rules, check them, prove them by their examples.",
+        "agent": "Scan at set times, on a machine of its own, and bring every result to the inventory.",
         "inventory": "Keep the central inventory: one list of every camera, and how they come down.",
         "demo": "Scan a simulated site on this machine, for real.",
         "doctor": "Say what this machine can and cannot do, and the fix for each.",

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from fingerprints.rules import HERE
 
-__all__ = ["installed_knowledge", "installed_or_shipped", "kept", "own_policies", "scans", "trusted_keys"]
+__all__ = [
+    "agent_file",
+    "agent_state",
+    "installed_knowledge",
+    "installed_or_shipped",
+    "kept",
+    "own_policies",
+    "scans",
+    "trusted_keys",
+]
 
 
 def _base(variable: str, default: str) -> Path:
@@ -43,6 +52,17 @@ def kept() -> Path:
 def trusted_keys() -> Path:
     """The folder of public keys (PEM) whose packs are trusted."""
     return _base("XDG_CONFIG_HOME", ".config") / "trusted-keys"
+
+
+def agent_file() -> Path:
+    """The settings of this user's scheduled agent; those of the machine where there are none."""
+    own = _base("XDG_CONFIG_HOME", ".config") / "agent.toml"
+    return own if own.exists() else Path("/etc/camcensus/agent.toml")
+
+
+def agent_state() -> Path:
+    """The folder of what a scheduled agent keeps, if its settings name none."""
+    return _base("XDG_STATE_HOME", ".local/state") / "agent"
 
 
 def own_policies() -> Path:
