@@ -10,12 +10,15 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 
+from exchange.parcel import Parcel
 from inventory import tokens
 from inventory.api import metrics
 from inventory.api.access import TokenAuth, asker
-from inventory.api.bodies import BodyError, read_json, unpacked
+from inventory.api.bodies import is_gzip, sent
+from inventory.fleet import identity
 from inventory.ingest.service import ReportRefused, Submission, receive
 from inventory.models import Site
+from inventory.unpacking import BodyError, gunzipped, read_json
 
 __all__ = ["router"]
 
@@ -92,17 +95,32 @@ def post_report(
     if token is None or site is None or not tokens.may_report(token, site):
         return Status(403, Fault(detail="this token may not report for that site"))
     try:
-        body = unpacked(request, settings.CAMCENSUS_MAX_BODY, settings.CAMCENSUS_MAX_REPORT)
-        document = read_json(body)
+        packed = is_gzip(request)
+        body = sent(request, settings.CAMCENSUS_MAX_BODY)
+        parcel = Parcel(
+            query.site,
+            query.report,
+            query.part,
+            query.parts,
+            body,
+            request.headers.get("Camcensus-Agent", ""),
+            request.headers.get("Camcensus-Instance", ""),
+            request.headers.get("Camcensus-Signature", ""),
+        )
+        identity.check(parcel, token.agent)
+        document = read_json(gunzipped(body, settings.CAMCENSUS_MAX_REPORT) if packed else body)
         receipt = receive(Submission(query.report, site, document, token.agent, query.part, query.parts))
     except BodyError as error:
         return Status(error.status, Fault(detail=str(error)))
+    except identity.Stranger as why:
+        return Status(403, Fault(detail=str(why)))
     except ReportRefused as why:
         return Status(HTTPStatus.UNPROCESSABLE_ENTITY, Fault(detail=str(why)))
     except (OperationalError, InterfaceError):
         _log.exception("the database went away while a report was stored")
         response.headers["Retry-After"] = "10"
         return Status(HTTPStatus.SERVICE_UNAVAILABLE, Fault(detail="the database is away: send again soon"))
+    identity.note_instance(token.agent, parcel.instance)
     refused = len(receipt.outcomes) - receipt.accepted
     metrics.DEVICES.labels("accepted").inc(receipt.accepted)
     metrics.DEVICES.labels("refused").inc(refused)

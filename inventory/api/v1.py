@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import NinjaAPI
 
-from inventory.api import reads, reports
+from inventory.api import fleet, reads, reports
 
 __all__ = ["api"]
 
@@ -18,3 +18,4 @@ api = NinjaAPI(
 )
 api.add_router("", reports.router)
 api.add_router("", reads.router)
+api.add_router("", fleet.router)

@@ -194,9 +194,11 @@ def _settle(submission: Submission, run: Run, outcomes: Sequence[Outcome]) -> No
                 run.complete = what.complete and not run.refused
                 run.save(update_fields=["complete"])
         if submission.agent is not None:
-            version = run.facts.get("version")
+            version, knowledge = run.facts.get("version"), run.facts.get("knowledge")
             Agent.objects.filter(pk=submission.agent.pk).update(
-                last_seen=run.received, version=version[:40] if isinstance(version, str) else ""
+                last_seen=run.received,
+                version=version[:40] if isinstance(version, str) else "",
+                knowledge=knowledge[:64] if isinstance(knowledge, str) else "",
             )
         if run.complete:
             verification.verify_site(submission.site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
+from inventory.models.fleet import EnrolmentCode, Job, JobState
 from inventory.models.people import AuditEntry, Membership, Role
 from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
 from inventory.models.removal import Alert, Plan, PlanChange
@@ -14,9 +15,12 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "Device",
+    "EnrolmentCode",
     "Facts",
     "Finding",
     "Identity",
+    "Job",
+    "JobState",
     "Kind",
     "Membership",
     "Organisation",

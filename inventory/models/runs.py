@@ -17,6 +17,15 @@ class Agent(models.Model):
     note = models.TextField(blank=True, default="")
     last_seen = models.DateTimeField(null=True, editable=False)
     version = models.CharField(max_length=40, blank=True, default="", editable=False)
+    knowledge = models.CharField(max_length=64, blank=True, default="", editable=False)
+    """The version of the rules by which it judged last."""
+    sites = models.ManyToManyField(Site, blank=True, related_name="agents")
+    """The sites that it may report for; none named: all of its organisation."""
+    public_key = models.CharField(max_length=64, blank=True, default="", editable=False)
+    """Its ed25519 key in hex, if it has enrolled: all that it sends is signed then."""
+    revoked = models.DateTimeField(null=True, editable=False)
+    instances = models.JSONField(default=dict, editable=False)
+    """The machines that spoke under this name, each with when it was heard last."""
 
     class Meta:
         ordering = ["name"]
