@@ -9,22 +9,26 @@ from __future__ import annotations
 from typing import Final
 
 from agent.probes.arp import ARP
+from agent.probes.baichuan import BAICHUAN
 from agent.probes.bosch import BOSCH
 from agent.probes.cdp import CDP
 from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
+from agent.probes.dhcpv6 import DHCPV6
 from agent.probes.dhip import DAHUA_DVRIP, DHIP
-from agent.probes.dns import DNS
+from agent.probes.dns import DNS, DNS_TCP
 from agent.probes.foscam import FOSCAM
 from agent.probes.gige_vision import GIGE_VISION
 from agent.probes.hanwha import HANWHA
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
 from agent.probes.lldp import LLDP
+from agent.probes.llmnr import LLMNR
 from agent.probes.mdns import MDNS
 from agent.probes.nbns import NBNS
 from agent.probes.nd import ND
 from agent.probes.nicevision import NICEVISION
+from agent.probes.ntp import NTP
 from agent.probes.onvif import ONVIF
 from agent.probes.panasonic import PANASONIC
 from agent.probes.pppp import PPPP
@@ -54,6 +58,7 @@ ALL: Final[tuple[Probe, ...]] = (
     LLDP,
     CDP,
     DHCP,
+    DHCPV6,
     SADP,
     HIKVISION_EHOME,
     DHIP,
@@ -73,10 +78,14 @@ ALL: Final[tuple[Probe, ...]] = (
     VSTARCAM,
     FOSCAM,
     UBIQUITI,
+    BAICHUAN,
     WS_DISCOVERY,
     SSDP,
     MDNS,
+    LLMNR,
     DNS,
+    DNS_TCP,
+    NTP,
     SNMP,
     NBNS,
     PPPP,

@@ -2,7 +2,8 @@
 
 The payload is a certificate in DER, as a connection of ours received it, or the records of a
 handshake as captured (RFC 5246 up to TLS 1.2; in TLS 1.3 the certificate is encrypted). Names
-are written most specific first, ``CN=..,OU=..,O=..``, as in RFC 4514.
+are written most specific first, ``CN=..,OU=..,O=..``, as in RFC 4514. What either side offers
+is kept as fingerprints of its software (`agent.tls_hello`), on which nothing is decided here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from agent import tls_hello
 from agent.wire import Malformed, Probe
 from fingerprints.model import Fact
 
@@ -18,10 +20,10 @@ __all__ = ["TLS"]
 
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
+_SERVER_HELLO: Final = 2
 _CERTIFICATE: Final = 11
 _MAX_RECORDS: Final = 64
 _MAX_CERTIFICATE: Final = 32_768
-_SERVER_NAME: Final = 0
 _NAME: Final = re.compile(rb"[A-Za-z0-9_.-]{1,255}")
 _SHORT: Final = {
     "2.5.4.3": "CN",
@@ -62,7 +64,9 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
         if len(body) < length:
             return
         if kind == _CLIENT_HELLO:
-            yield from _client_hello(body)
+            yield from _client_hello(body, at + 4)
+        elif kind == _SERVER_HELLO:
+            yield from _server_hello(body)
         at += 4 + length
 
 
@@ -91,25 +95,23 @@ def _first_certificate(body: bytes, length: int, offset: int) -> Iterator[Fact]:
         yield from _certificate(body[6 : 6 + size], offset)
 
 
-def _client_hello(body: bytes) -> Iterator[Fact]:
-    """The server name of a ClientHello (RFC 6066 section 3)."""
-    at = 34
-    if at >= len(body):
-        raise Malformed("a TLS ClientHello without a session", at)
-    at += 1 + body[at]
-    at += 2 + int.from_bytes(body[at : at + 2])
-    at += 1 + (body[at] if at < len(body) else 0)
-    end = min(at + 2 + int.from_bytes(body[at : at + 2]), len(body))
-    at += 2
-    while at + 4 <= end:
-        kind, length = int.from_bytes(body[at : at + 2]), int.from_bytes(body[at + 2 : at + 4])
-        if kind == _SERVER_NAME:
-            size = int.from_bytes(body[at + 7 : at + 9])
-            name = body[at + 9 : at + 9 + size]
-            if len(name) == size and at + 9 + size <= end and _NAME.fullmatch(name):
-                yield Fact("tls.sni", name.decode("ascii"))
-            return
-        at += 4 + length
+def _client_hello(body: bytes, offset: int) -> Iterator[Fact]:
+    """The server name of a ClientHello (RFC 6066 section 3), with the client's fingerprints."""
+    hello = tls_hello.client(body)
+    if hello is None:
+        raise Malformed("a TLS ClientHello that its fields do not fill", offset)
+    name = hello.extensions.get(tls_hello.SERVER_NAME, b"")
+    size = int.from_bytes(name[3:5])
+    if len(name) >= 5 + size and _NAME.fullmatch(name[5 : 5 + size]):
+        yield Fact("tls.sni", name[5 : 5 + size].decode("ascii"))
+    yield Fact("tls.ja3", tls_hello.ja3(hello))
+    yield Fact("tls.ja4", tls_hello.ja4(hello))
+
+
+def _server_hello(body: bytes) -> Iterator[Fact]:
+    hello = tls_hello.server(body)
+    if hello is not None:
+        yield Fact("tls.ja3s", tls_hello.ja3s(hello))
 
 
 def _certificate(der: bytes, offset: int) -> Iterator[Fact]:
@@ -158,11 +160,20 @@ TLS: Final = Probe(
     name="tls",
     transport="tcp",
     ports=(443, 8443, 9443),
-    fields=("tls.subject", "tls.issuer", "tls.san", "tls.fingerprint", "tls.sni"),
+    fields=(
+        "tls.subject",
+        "tls.issuer",
+        "tls.san",
+        "tls.fingerprint",
+        "tls.sni",
+        "tls.ja3",
+        "tls.ja4",
+        "tls.ja3s",
+    ),
     mine=_mine,
     dissect=_dissect,
     prefixes=(b"\x16\x03",),
     unicast=False,
     source="RFC 5246, RFC 5280, RFC 6066; recorded certificates",
-    says="subject, issuer and names of a server certificate, server name of a client",
+    says="subject, issuer and names of a server certificate; server name and fingerprints of a client",
 )
