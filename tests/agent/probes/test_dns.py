@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.probes.dns import DNS
+from agent.probes.dns import DNS, DNS_TCP
 from agent.wire import Malformed
-from tests.frames import datagrams
+from tests.frames import datagrams, streams
 from tests.places import SHARED, needs_shared
 from tests.probe_cases import only_malformed, three_ways
 
@@ -98,3 +98,50 @@ def test_a_recorded_camera_calls_home() -> None:
     capture = SHARED / "pcaps" / "pos-dlink-dcs935l-setup-B-1.pcap"
     asked = {fact.text for payload in datagrams(capture, 53) for fact in DNS.dissect(payload, b"")}
     assert {"ntp1.dlink.com", "signal.mydlink.com"} <= asked
+
+
+def framed(*messages: bytes) -> bytes:
+    """Messages behind their lengths, as over TCP."""
+    return b"".join(len(message).to_bytes(2) + message for message in messages)
+
+
+def test_questions_over_tcp() -> None:
+    """Each question of a connection is told; one that is cut, and what comes behind an answer, is not."""
+    asked = framed(question("dev.hik-connect.com"), question("easy4ip.com"))
+    assert DNS_TCP.mine(asked)
+    said = [("dns.query", "dev.hik-connect.com"), ("dns.query", "easy4ip.com")]
+    assert [(fact.field, fact.text) for fact in DNS_TCP.dissect(asked, b"")] == said
+    assert [fact.text for fact in DNS_TCP.dissect(asked[:-1], b"")] == ["dev.hik-connect.com"]
+    three_ways(DNS_TCP, asked)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        question("easy4ip.com"),
+        framed(question("easy4ip.com", flags=0x8180)),
+        framed(question("easy4ip.com"))[:-1],
+        framed(question("easy4ip.com", counts="0002 0000 0000 0000")),
+        framed(question("x")[:12] + b"\xc0\x0c\0\1\0\1"),
+        b"\0\x20" + b"GET / HTTP/1.1\r\nHost: camera\r\n\r\n",
+    ],
+    ids=["empty", "unframed", "answer", "cut", "fewer than counted", "loop", "HTTP"],
+)
+def test_a_stream_that_does_not_begin_with_questions_is_anothers(payload: bytes) -> None:
+    """Nothing marks DNS in a stream, so it must read as DNS to its last question."""
+    assert not DNS_TCP.mine(payload)
+    assert list(DNS_TCP.dissect(payload, b"")) == []
+
+
+def test_only_malformed_escapes_a_stream() -> None:
+    """No bytes raise anything but Malformed."""
+    only_malformed(DNS_TCP, framed(question("dev.hik-connect.com"), question("easy4ip.com")))
+
+
+@needs_shared
+def test_a_recorded_resolver_asks_over_tcp() -> None:
+    """A computer's questions over TCP are read, one behind another."""
+    capture = SHARED / "pcaps" / "pos-dahua-rtsp-tcp-digest.pcapng"
+    asked = {fact.text for said in streams(capture, 53) for fact in DNS_TCP.dissect(said, b"")}
+    assert {"api.steampowered.com", "optimizationguide-pa.googleapis.com"} <= asked
