@@ -80,7 +80,7 @@ def load_credentials(path: Path, environ: Mapping[str, str] = os.environ) -> Cre
     for kind, rows in table.items():
         if kind not in _KEYS or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             known = ", ".join(f"[[{name}]]" for name in _KEYS)
-            raise ConfigError(f"{path} line {_line(lines, kind)}: a table is one of {known}")
+            raise ConfigError(f"{path} line {_table_line(lines, kind)}: a table is one of {known}")
         starts = [at for at, text in enumerate(lines) if (found := _HEADER.match(text)) and found[1] == kind]
         for number, row in enumerate(rows):
             start = starts[number] if number < len(starts) else 0
@@ -129,11 +129,17 @@ def _parsed(text: str) -> tuple[dict[str, Any], int | None]:
         return {}, int(found[1]) if found else text.count("\n")
 
 
-def _line(lines: list[str], key: str, start: int = 0) -> int:
-    """The line of a key or a table from `start` on, as people count; that of `start` if it is not found."""
-    wanted = re.compile(rf"[ \t]*\[{{0,2}}[\"']?{re.escape(key)}[\"']?[ \t]*[=.\]]")
-    for at in range(start, len(lines)):
-        if at > start and _HEADER.match(lines[at]):
+def _table_line(lines: list[str], name: str) -> int:
+    """The line where a table begins, or a key outside of all tables, as people count."""
+    wanted = re.compile(rf"[ \t]*\[{{0,2}}[ \t]*[\"']?{re.escape(name)}[\"']?[ \t]*[=.\]]")
+    return next((at for at, text in enumerate(lines, 1) if wanted.match(text)), 1)
+
+
+def _key_line(lines: list[str], start: int, key: str) -> int:
+    """The line of a key in the table that begins at `start`; the table's own if the key is not there."""
+    wanted = re.compile(rf"[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*[=.]")
+    for at in range(start + 1, len(lines)):
+        if _HEADER.match(lines[at]):
             break
         if wanted.match(lines[at]):
             return at + 1
@@ -270,7 +276,7 @@ class _Entry:
         return text
 
     def _wrong(self, key: str, what: str) -> ConfigError:
-        return ConfigError(f"{self.path} line {_line(self.lines, key, self.start)}: {what}")
+        return ConfigError(f"{self.path} line {_key_line(self.lines, self.start, key)}: {what}")
 
 
 _MAKERS: Final[Mapping[str, Callable[[_Entry, str, tuple[Net, ...]], Grant]]] = {
