@@ -104,6 +104,7 @@ DAHUA_LEGACY: Final = Probe(
     groups=("255.255.255.255",),
     reply_port=5050,
     order=1,
+    aliases=("dahua1",),
     source="julienblitte/UniversalScanner Dahua1.cs with its recorded answer",
     says="older Dahua discovery: model, name, serial, addresses",
 )

@@ -130,6 +130,7 @@ DHIP: Final = Probe(
     reply_port=37810,
     prefixes=(_MAGIC,),
     order=0,
+    aliases=("dahua2",),
     source="julienblitte/UniversalScanner Dahua2.cs; recorded answers",
     says="Dahua discovery: class, model, serial, firmware, badge, addresses",
 )

@@ -22,6 +22,7 @@ SERVICES: Final = (
     "_axis-video._tcp",
     "_axis-nvr._tcp",
     "_arec._tcp",
+    "_googlecast._tcp",
     "_hap._tcp",
     "_dhnap._tcp",
     "_dcp._tcp",
@@ -160,6 +161,7 @@ MDNS: Final = Probe(
     hello=_hello,
     groups=_MULTICAST,
     order=1,
+    aliases=("axis", "arecont", "googlecast"),
     source="RFC 6762, RFC 6763; recorded announcements",
     says="services, instance names, TXT strings and host names",
 )

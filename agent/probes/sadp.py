@@ -3,7 +3,8 @@
 A device answers by multicast, so the answer reaches every listener of the group. Units
 that other companies sell under their own badge answer as well.
 
-Request and answer as in UniversalScanner (julienblitte/UniversalScanner, Hikvision.cs);
+A device that comes up says ``<Hello>`` with the same elements (LLLL-M/privateCodeforItsc,
+ARM/trunk/sadp/sadp.c). Request and answer as in UniversalScanner (julienblitte/UniversalScanner, Hikvision.cs);
 answers recorded from cameras, recorders and indoor stations are in the test corpus.
 SADP can also write (passwords, addresses): only ``inquiry`` is ever built here.
 """
@@ -77,6 +78,8 @@ _OTHERS: Final = (b"Envelope", b"root", b"Probe")
 
 
 def _mine(payload: bytes) -> bool:
+    if xml.looks_like(payload, b"Hello"):
+        return any(word in payload for word in _OWN_WORDS)
     return xml.looks_like(payload, b"ProbeMatch") and b":ProbeMatch" not in payload[:512]
 
 
@@ -89,13 +92,13 @@ def _hello(_target: Target) -> tuple[Ask, ...]:
 
 
 def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
-    """Facts of a ProbeMatch, whole or part; a request (``<Probe>``) says nothing of who sent it."""
+    """Facts of a ProbeMatch or Hello, whole or part; a request (``<Probe>``) says nothing of who sent it."""
     if not _mine(payload) and not _is_fragment(payload):
         return
     document = xml.read(payload)
     for leaf in document.leaves:
         field = _FIELDS.get(leaf.name)
-        if field is not None and set(leaf.path[:-1]) <= {"ProbeMatch"}:
+        if field is not None and set(leaf.path[:-1]) <= {"ProbeMatch", "Hello"}:
             yield Fact(field, leaf.text)
     document.finish()
 
@@ -115,6 +118,7 @@ SADP: Final = Probe(
     groups=("239.255.255.250",),
     reply_port=37020,
     order=0,
+    aliases=("hikvision",),
     source="julienblitte/UniversalScanner Hikvision.cs; recorded answers",
     says="Hikvision discovery: model, serial, firmware, addresses, badge",
 )

@@ -108,6 +108,7 @@ WS_DISCOVERY: Final = Probe(
     hello=_hello,
     groups=("239.255.255.250", "ff02::c"),
     order=0,
+    aliases=("wsdiscovery",),
     source="WS-Discovery 2005/04; ONVIF Core 7; recorded announcements",
     says="ONVIF scopes (name, model), types, service addresses, stable identifier",
     fresh=re.compile(rb"(?<=MessageID>)[0-9A-Za-z:-]{1,64}(?=<)"),

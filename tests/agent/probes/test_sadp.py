@@ -112,3 +112,15 @@ def test_recorded_answer() -> None:
         ("sadp.ipv6-address", "::"),
     } <= set(found)
     three_ways(SADP, payload)
+
+
+def test_a_device_that_comes_up_says_hello() -> None:
+    """A Hello has the same elements as an answer; without any that is SADP's own it is somebody else's."""
+    own = b"<Hello><Types>hello</Types><DeviceSN>X1</DeviceSN><MAC>28-57-be-00-00-01</MAC></Hello>"
+    assert SADP.mine(own)
+    assert [(fact.field, fact.text) for fact in SADP.dissect(own, b"")] == [
+        ("sadp.types", "hello"),
+        ("sadp.device-sn", "X1"),
+        ("sadp.mac", "28-57-be-00-00-01"),
+    ]
+    assert not SADP.mine(b"<Hello><Types>dn:NetworkVideoTransmitter</Types></Hello>")
