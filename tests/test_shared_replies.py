@@ -12,6 +12,7 @@ from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
 from fingerprints.rules import load_knowledge
 from tests.places import SHARED, needs_shared
+from tests.probe_cases import facts_of
 
 # File: protocol, maker, class. A reply whose recorder left no trace of a maker names none.
 SAID: Final[dict[str, tuple[str, str | None, str]]] = {
@@ -54,11 +55,11 @@ JUDGE: Final = Judge(Matchers(KNOWLEDGE))
 @needs_shared
 @pytest.mark.parametrize("name", FILES)
 def test_a_reply_is_known_and_names_its_maker(name: str) -> None:
-    """Of all protocols its own alone takes it; under the file's name, too, it gives the maker and class."""
+    """Of all protocols its own reads it first; under the file's name, too, it gives the maker and class."""
     protocol, maker, device_class = SAID[name]
     payload = (SHARED / "replies" / f"{name}.bin").read_bytes()
-    takers = [probe.name for probe in ALL if probe.transport == "udp" and probe.mine(payload)]
-    assert takers == [protocol]
+    takers = [probe for probe in ALL if probe.transport == "udp" and probe.mine(payload)]
+    assert next(probe.name for probe in takers if facts_of(probe, payload)[0]) == protocol
     for word in (protocol, name):
         line = f'{{"observations": [{{"protocol": "{word}", "payload_hex": "{payload.hex()}"}}]}}'
         sample = read_sample(line, "line", KNOWLEDGE, ALL)
