@@ -1,4 +1,4 @@
-"""The commands of the inventory: serve, migrate, create-admin, token, reevaluate.
+"""The commands of the inventory: serve, migrate, create-admin, token, reevaluate, with those of the fleet.
 
 Django is loaded by the command that is called, after it has looked at the environment.
 """
@@ -6,12 +6,12 @@ Django is loaded by the command that is called, after it has looked at the envir
 from __future__ import annotations
 
 import os
-import sys
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 
-from inventory import environment
+from inventory import environment, fleet_commands
+from inventory.starting import prepare, start, stop
 
 __all__ = ["app"]
 
@@ -24,39 +24,6 @@ _FAILED: Final = 1
 _USAGE: Final = 2
 
 
-def _start() -> None:
-    """Load Django, with a key and a folder of its own where this is an embedded inventory."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory.settings")
-    try:
-        if environment.embedded():
-            environment.keep_secret_key()
-        import django  # noqa: PLC0415 - slow, and only these commands want it
-
-        django.setup()
-    except environment.EnvironmentMistake as mistake:
-        _stop(str(mistake), _USAGE)
-
-
-def _stop(text: str, code: int = _FAILED) -> NoReturn:
-    sys.stderr.write(f"camcensus: {text}\n")
-    raise typer.Exit(code)
-
-
-def _prepare() -> None:
-    """Load Django; on SQLite bring the tables up to date, on PostgreSQL ask for the command that does."""
-    _start()
-    from django.core.management import call_command  # noqa: PLC0415 - after the settings
-    from django.db import connection  # noqa: PLC0415 - after the settings
-    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415 - after the settings
-
-    if connection.vendor == "sqlite":
-        call_command("migrate", verbosity=0)
-        return
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        _stop("the database is of another version: run `camcensus inventory migrate` first")
-
-
 @app.command("serve")
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -64,10 +31,10 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve.")] = 1,
 ) -> None:
     """Serve the inventory: on this machine alone unless told otherwise."""
-    _prepare()
+    prepare()
     keys = ("CAMCENSUS_SECRET_KEY", "CAMCENSUS_SECRET_KEY_FILE")
     if not environment.embedded() and not any(os.environ.get(key) for key in keys):
-        _stop(f"a central inventory needs {' or '.join(keys)}", _USAGE)
+        stop(f"a central inventory needs {' or '.join(keys)}", _USAGE)
     from django.db import connections  # noqa: PLC0415 - after the settings
     from granian import Granian  # noqa: PLC0415 - only this command serves
     from granian.constants import Interfaces  # noqa: PLC0415 - only this command serves
@@ -88,7 +55,7 @@ def serve(
 @app.command("migrate")
 def migrate() -> None:
     """Bring the tables of the database up to date."""
-    _start()
+    start()
     from django.core.management import call_command  # noqa: PLC0415 - after the settings
 
     call_command("migrate", verbosity=1)
@@ -99,7 +66,7 @@ def create_admin(
     name: Annotated[str, typer.Argument(help="The name to sign in with.")],
 ) -> None:
     """Make an administrator of everything; the password is asked for, or read from CAMCENSUS_PASSWORD."""
-    _prepare()
+    prepare()
     from django.contrib.auth.models import User  # noqa: PLC0415 - after the settings
     from django.contrib.auth.password_validation import validate_password  # noqa: PLC0415 - after the settings
     from django.core.exceptions import ValidationError  # noqa: PLC0415 - after the settings
@@ -110,13 +77,13 @@ def create_admin(
         "Password", hide_input=True, confirmation_prompt=True
     )
     if User.objects.filter(username=name).exists():
-        _stop(f"there is a {name} already")
+        stop(f"there is a {name} already")
     user = User(username=name, is_staff=True, is_superuser=True)
     try:
         user.full_clean(exclude=["password"])
         validate_password(password, user)
     except ValidationError as error:
-        _stop(" ".join(error.messages), _USAGE)
+        stop(" ".join(error.messages), _USAGE)
     user.set_password(password)
     user.save()
     audit.record("command", "create-admin", f"user {name}")
@@ -135,7 +102,7 @@ def token(
     rotate: Annotated[bool, typer.Option("--rotate", help="Renew: what it has now ends in a week.")] = False,
 ) -> None:
     """Make a token for an agent: printed once, kept as a hash alone."""
-    _prepare()
+    prepare()
     from datetime import timedelta  # noqa: PLC0415 - beside its use
 
     from django.db import transaction  # noqa: PLC0415 - after the settings
@@ -148,7 +115,7 @@ def token(
         holder = Agent.objects.filter(name=agent).first()
         if holder is None:
             if not organisation:
-                _stop(f"there is no agent {agent}: name its --organisation to make it", _USAGE)
+                stop(f"there is no agent {agent}: name its --organisation to make it", _USAGE)
             owner = Organisation.objects.filter(name=organisation).first()
             owner = owner or Organisation.objects.create(name=organisation)
             holder = Agent.objects.create(name=agent, organisation=owner)
@@ -177,7 +144,7 @@ def reevaluate(
     policy: Annotated[list[str] | None, typer.Option(help="A policy, by its id or file.")] = None,
 ) -> None:
     """Judge every device again by today's rules and policies, without a scan."""
-    _prepare()
+    prepare()
     from fingerprints.compiled import compiled_matchers  # noqa: PLC0415 - slow
     from fingerprints.judge import Judge  # noqa: PLC0415 - slow
     from fingerprints.oui import Registry  # noqa: PLC0415 - slow
@@ -188,3 +155,7 @@ def reevaluate(
     chosen = load_policies(matchers.knowledge, policy or DEFAULT_POLICIES)
     found = judge_again(Judge(matchers, Registry.packaged(None)), chosen)
     typer.echo(f"{found.devices} devices: {found.verdicts} verdicts and {found.findings} findings changed")
+
+
+for _name, _command in fleet_commands.COMMANDS.items():
+    app.command(_name)(_command)

@@ -10,7 +10,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -152,6 +152,46 @@ def status(config: ConfigOption = None, form: FormatOption = None) -> None:
     raise typer.Exit(DONE if not found["problems"] else FAILED)
 
 
+@app.command("enrol")
+def enrol(
+    url: Annotated[str, typer.Argument(help="The inventory, such as https://inventory.example.")],
+    code: Annotated[str, typer.Option(help="The code that the inventory's team has given you.")],
+    state: Annotated[
+        Path | None, typer.Option(help="The agent's folder. Default: that of this user.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="Authorities to believe (PEM).")] = None,
+) -> None:
+    """Make this machine an agent: a key is made here, and its public half goes to the inventory."""
+    from agent.outbox.https import Https, HttpsError, Link  # noqa: PLC0415 - what the other commands do not want
+    from exchange.keys import BadKey, SigningKey  # noqa: PLC0415 - as above
+
+    folder = state or agent_state()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = SigningKey(folder / "agent.key")
+        answer = Https(Link(url, ca=ca)).post("api/v1/enrol", {"code": code, "public_key": key.public})
+        name, token, central = (str(answer[word]) for word in ("agent", "token", "inventory_key"))
+        _keep(folder / "token", token)
+        _keep(folder / "inventory.pub", central)
+    except (HttpsError, BadKey, OSError, KeyError, TypeError) as error:
+        _give_up(
+            error if isinstance(error, HttpsError | BadKey | OSError) else "the inventory's answer is none"
+        )
+    sites = ", ".join(answer.get("sites") or ()) or "every site of its organisation"
+    typer.echo(f"this is agent {name}, for {sites}. Put this into agent.toml:")
+    typer.echo(f'\n[agent]\nname = "{name}"\nstate = "{folder}"')
+    typer.echo(f'\n[inventory]\nurl = "{url}"\ntoken-file = "{folder / "token"}"')
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file for its owner alone, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+    part.replace(path)
+
+
 def _show(found: dict[str, Any]) -> None:
     outbox, link = found["outbox"], found["link"]
     typer.echo(f"{found['name']} (camcensus {found['version']}): {found['state']} at {found['at']}")
@@ -180,7 +220,7 @@ def _show(found: dict[str, Any]) -> None:
         typer.echo(f"  problem: {visible(what)}: {visible(problem)}")
 
 
-def _give_up(error: object) -> Any:
+def _give_up(error: object) -> NoReturn:
     sys.stderr.write(f"camcensus: {error}\n")
     raise typer.Exit(FAILED)
 

@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
         "rules": "Look at the rules, check them, prove them by their examples.",
         "agent": "Scan at set times, on a machine of its own, and bring every result to the inventory.",
+        "outbox": "Bring results to the inventory by hand, where there is no link.",
         "inventory": "Keep the central inventory: one list of every camera, and how they come down.",
         "demo": "Scan a simulated site on this machine, for real.",
         "doctor": "Say what this machine can and cannot do, and the fix for each.",

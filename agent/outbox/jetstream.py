@@ -22,6 +22,7 @@ from exchange.subjects import receipts_of, reports_of, word
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
 __all__ = ["JetStream", "NatsLink"]
@@ -55,6 +56,8 @@ class JetStream:
         self._client: Client | None = None
         self._context: JetStreamContext | None = None
         self._why = ""
+        self._taken: list[Msg] = []
+        """Receipts that whoever asked last has by now acted on."""
 
     def send(self, parcel: Parcel) -> Answer:
         """Hand one parcel over to the stream."""
@@ -129,12 +132,16 @@ class JetStream:
                 durable=f"agent-{word(self._link.agent)}",
                 stream=_RECEIPTS_STREAM,
             )
+            for message in self._taken:
+                await message.ack()
+            self._taken.clear()
             while messages := await _fetched(waiting):
                 for message in messages:
+                    # Acknowledged the next time: until it is acted on, it has to come again.
+                    self._taken.append(message)
                     with contextlib.suppress(ParcelError, ValueError, RecursionError):
                         if len(message.data) <= _MAX_RECEIPT:
                             found.append(Receipt.from_json(json.loads(message.data)))
-                    await message.ack()
             await waiting.unsubscribe()
         except Exception as error:  # noqa: BLE001 - receipts come another time
             self._why = f"receipts cannot be read: {_plain(error)}"
@@ -143,6 +150,7 @@ class JetStream:
 
     async def _leave(self) -> None:
         client, self._client, self._context = self._client, None, None
+        self._taken.clear()
         if client is not None:
             with contextlib.suppress(Exception):
                 await client.close()

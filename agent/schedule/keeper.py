@@ -40,6 +40,7 @@ __all__ = ["Keeper", "KeeperError", "locked"]
 _TICK_SECONDS: Final = 5.0
 _JUMP_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 60.0
+_RECEIPT_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 900.0
 _JOIN_SECONDS: Final = 90.0
 _LONGEST_HOLD: Final = 900.0
@@ -299,7 +300,9 @@ class Keeper:
                     # The link is down: what comes now waits with the rest.
                     self._round.wait(pause)
                 else:
-                    self._to_send.wait(_IDLE_SECONDS)
+                    # What was handed over is gone only when the receipt is here.
+                    waiting = self._outbox.status().parts
+                    self._to_send.wait(_RECEIPT_SECONDS if waiting else _IDLE_SECONDS)
 
     def _new_sender(self) -> Sender | None:
         central = self._settings.central
