@@ -46,7 +46,11 @@ def placed(rows: Iterable[Row]) -> Iterator[Row]:
         edge = [item for item in seen if (item.port.switch, item.port.name) not in uplinks] or seen
         best = min(
             edge,
-            key=lambda item: (len(carried[item.port.switch, item.port.name]), item.port.switch, item.port.name),
+            key=lambda item: (
+                len(carried[item.port.switch, item.port.name]),
+                item.port.switch,
+                item.port.name,
+            ),
         )
         others = len(carried[best.port.switch, best.port.name])
         for item in seen:

@@ -24,6 +24,7 @@ from fingerprints.model import (
     Fact,
     Finding,
     Level,
+    Location,
     Observation,
     PolicyMatch,
     Problem,
@@ -153,7 +154,23 @@ def device_to_json(device: Device) -> dict[str, Any]:
         "first_seen": _time(device.first_seen),
         "last_seen": _time(device.last_seen),
         "site": device.site,
+        "location": _location_to_json(device.location),
         "observations": [_observation_to_json(row) for row in device.observations[:MAX_OBSERVATIONS]],
+    }
+
+
+def _location_to_json(place: Location | None) -> dict[str, Any] | None:
+    """The switch port of a device; None where no table tells it."""
+    if place is None:
+        return None
+    return {
+        "switch": place.switch,
+        "port": place.port,
+        "description": place.description,
+        "vlan": place.vlan,
+        "macs": place.macs,
+        "poe_watts": place.poe_watts,
+        "poe_class": place.poe_class,
     }
 
 
@@ -266,6 +283,7 @@ def device_from_json(row: object, where: str = "device") -> Device:
         site=_text(row, "site", where),
         problems=tuple(_problem(item, where) for item in _list(row, "problems", where)),
         observations=tuple(_observation(item, where) for item in _list(row, "observations", where)),
+        location=_location(row.get("location"), f"{where}.location"),
     )
 
 
@@ -358,6 +376,28 @@ def _observation(row: object, where: str) -> Observation:
         Speaker(),
         _text(row, "read_as", where) or "",
         frame=frame if isinstance(frame, int) else None,
+    )
+
+
+def _location(row: object, where: str) -> Location | None:
+    if row is None:
+        return None
+    if not isinstance(row, Mapping):
+        raise CodecError(f"{where} is not a JSON object")
+    switch, port = _text(row, "switch", where), _text(row, "port", where)
+    watts = row.get("poe_watts")
+    if switch is None or port is None:
+        raise CodecError(f"{where}: a location has `switch` and `port`")
+    if watts is not None and (isinstance(watts, bool) or not isinstance(watts, int | float)):
+        raise CodecError(f"{where}.poe_watts is not a number")
+    return Location(
+        switch,
+        port,
+        _text(row, "description", where),
+        _number(row, "vlan", where),
+        _number(row, "macs", where),
+        None if watts is None else float(watts),
+        _number(row, "poe_class", where),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fingerprints.judge import CONFIRMED, PROBABLE
-from fingerprints.model import Device, Evidence, Verdict
+from fingerprints.model import Device, Evidence, Location, Verdict
 from fingerprints.rules import Knowledge, Rule
 
-__all__ = ["explain_device"]
+__all__ = ["explain_device", "place_in_words"]
 
 _LEVELS = {
     "confirmed": "confirmed",
@@ -31,6 +31,8 @@ def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
         value = getattr(verdict, name)
         if value and value != "unknown":
             yield f"  {name.replace('_', ' ')}: {_quoted(str(value))}{_told_by(verdict, name, str(value))}"
+    if device.location is not None:
+        yield f"  plugged in: {place_in_words(device.location)}"
     yield from _evidence(verdict, rules)
     for conflict in verdict.conflicts:
         if conflict.claim == "identity":
@@ -46,6 +48,22 @@ def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
     for problem in device.problems:
         yield f"  problem: {problem.where}: {_quoted(problem.what)}"
     yield f"  what would change it: {_change(verdict)}"
+
+
+def place_in_words(place: Location) -> str:
+    """Where to walk to: switch and port, with what is known of that port; safe on a terminal."""
+    told = [f"{place.switch} port {place.port}"]
+    if place.description:
+        told.append(place.description)
+    if place.vlan is not None:
+        told.append(f"VLAN {place.vlan}")
+    if place.poe_watts is not None:
+        told.append(f"draws {place.poe_watts:g} W")
+    elif place.poe_class is not None:
+        told.append(f"PoE class {place.poe_class}")
+    if place.macs is not None and place.macs > 1:
+        told.append(f"one of {place.macs} MACs there")
+    return _quoted(", ".join(told))
 
 
 def _quoted(text: str) -> str:

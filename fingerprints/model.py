@@ -30,6 +30,7 @@ __all__ = [
     "Fact",
     "Finding",
     "Level",
+    "Location",
     "Observation",
     "PolicyMatch",
     "Problem",
@@ -217,8 +218,26 @@ _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """The switch port that a device is plugged into, or stands somewhere behind.
+
+    `switch` and `port` are the switch's names, `description` what its owner wrote to the port.
+    `macs` is how many MACs the port carries: 1 where the device is alone on it. `poe_watts` is the
+    power it was measured to draw, `poe_class` its class of IEEE 802.3.
+    """
+
+    switch: str
+    port: str
+    description: str | None = None
+    vlan: int | None = None
+    macs: int | None = None
+    poe_watts: float | None = None
+    poe_class: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """One host of the report: its verdict, its finding and where it was seen."""
+    """One host of the report: its verdict, its finding, where it was seen and where it is plugged in."""
 
     id: str
     verdict: Verdict
@@ -233,6 +252,7 @@ class Device:
     site: str | None = None
     observations: tuple[Observation, ...] = ()
     problems: tuple[Problem, ...] = ()
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,14 @@ _AS_THEY_ARE: Final = (
     "site",
 )
 _LISTS: Final = ("addresses", "macs", "hostnames", "ports", "vlans", "policies", "notes")
+_LOCATION: Final = {"switch": "switch", "switch_port": "port", "poe_watts": "poe_watts"}
+"""Columns with their names in a location."""
 
 COLUMNS: Final = (
     "id",
     *_AS_THEY_ARE,
     *_LISTS,
+    *_LOCATION,
     "rules",
     "conflicts",
     "problems",
@@ -62,6 +65,7 @@ def _row(device: Device, shown: Mapping[str, Any]) -> list[object]:
         device.id,
         *(shown[name] for name in _AS_THEY_ARE),
         *lists,
+        *((shown["location"] or {}).get(name) for name in _LOCATION.values()),
         " ".join(dict.fromkeys(item.rule for item in device.verdict.evidence)),
         "; ".join(f"{row.claim}: {row.kept}, not {row.against}" for row in device.verdict.conflicts),
         "; ".join(f"{row.where}: {row.what}" for row in device.problems),

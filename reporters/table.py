@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO
 
+from fingerprints.explain import place_in_words
 from fingerprints.model import Device, Problem, Report, Status
 from reporters.provenance import oui_date, policy_dates, rules_version
 from reporters.text import fitted, shortened, visible, width
@@ -43,6 +44,7 @@ _CLASSES: Final[Mapping[str, str]] = {
 _MAX_SPOTS: Final = 5
 _MAX_OTHERS: Final = 5
 _MAX_CALLERS: Final = 6
+_MAX_PLACES: Final = 40
 _SAID_ELSEWHERE: Final = frozenset(
     {
         "blind_spots",
@@ -81,6 +83,7 @@ def _lines(report: Report, columns: int, *, colour: bool) -> Iterator[str]:
     if report.devices:
         yield from _devices(report.devices, columns, colour=colour)
         yield ""
+    yield from _places(report.devices, columns)
     yield from _summary(report.devices)
     yield from _phone_home(report, columns)
     yield from _not_seen(report, columns)
@@ -160,6 +163,25 @@ def _summary(devices: tuple[Device, ...]) -> Iterator[str]:
         makers = Counter(_maker(device) for device in devices if device.finding.status == status)
         for name, count in makers.most_common():
             yield f"  {status:<10} {count:>4}  {visible(name)}"
+
+
+def _places(devices: Iterable[Device], columns: int) -> Iterator[str]:
+    """Where flagged and suspected devices are plugged in, as far as switches tell."""
+    known = [
+        device
+        for device in sorted(devices, key=_rank)
+        if device.location is not None and device.finding.status in _ORDER[:2]
+    ]
+    if not known:
+        return
+    yield "Plugged in"
+    for device in known[:_MAX_PLACES]:
+        where = visible(device.addresses[0] if device.addresses else device.id)
+        place = place_in_words(device.location) if device.location is not None else "?"
+        yield from _wrapped(f"  {where}: {shortened(place, 200)}", columns)
+    if len(known) > _MAX_PLACES:
+        yield f"  and {len(known) - _MAX_PLACES} more (--format csv or json has all)"
+    yield ""
 
 
 def _phone_home(report: Report, columns: int) -> Iterator[str]:

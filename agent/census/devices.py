@@ -14,17 +14,38 @@ from agent.census.identity import Clash, Group, serials_of
 from agent.census.talk import Party, Talk
 from agent.census.times import Times
 from fingerprints.judge import Judge
-from fingerprints.model import CloudContact, Conflict, Contact, Device, Fact, Observation, Problem, Speaker
+from fingerprints.model import (
+    CloudContact,
+    Conflict,
+    Contact,
+    Device,
+    Fact,
+    Location,
+    Observation,
+    Problem,
+    Speaker,
+)
 from fingerprints.policy import Policy, apply_policies
 
 __all__ = ["Bench", "Names", "claimed_address", "cloud_contacts", "contacts", "device_of"]
 
 _CLAIMED_ADDRESS: Final = (".ipv4-address", "xiongmai.host-ip")
 """Ends of the fields in which a device states its own address."""
-_HOSTNAMES: Final = frozenset({"dhcp.hostname", "mdns.hostname", "onvif.hostname"})
+_HOSTNAMES: Final = frozenset({"dhcp.hostname", "dns.name", "mdns.hostname", "onvif.hostname"})
 _ONE_SERIAL: Final = frozenset({"details.serial", "dhip.serial-no", "onvif.serial", "sadp.device-sn"})
 """Fields that a device fills with its own serial and nothing else's."""
 _MAX_CLASHES: Final = 8
+_PLACE: Final = frozenset(
+    {
+        "switch.macs",
+        "switch.name",
+        "switch.poe-class",
+        "switch.poe-watts",
+        "switch.port",
+        "switch.port-description",
+        "switch.vlan",
+    }
+)
 
 
 def claimed_address(fact: Fact) -> str | None:
@@ -120,7 +141,33 @@ def device_of(group: Group, name: str, bench: Bench, problems: tuple[Problem, ..
             said.get(fact) or answered.get(fact) or Observation(fact, Speaker()) for fact in facts
         ),
         problems=problems,
+        location=_location(group),
     )
+
+
+def _location(group: Group) -> Location | None:
+    """Where the device is plugged in: of several interfaces, the port with fewest others on it."""
+    found = []
+    for _, host in group.members:
+        said = {name: next(iter(rows), ("", ""))[0] for name, rows in host.said.items() if name in _PLACE}
+        if "switch.name" in said and "switch.port" in said:
+            watts = said.get("switch.poe-watts")
+            found.append(
+                Location(
+                    said["switch.name"],
+                    said["switch.port"],
+                    said.get("switch.port-description"),
+                    _whole(said.get("switch.vlan")),
+                    _whole(said.get("switch.macs")),
+                    None if watts is None else float(watts),
+                    _whole(said.get("switch.poe-class")),
+                )
+            )
+    return min(found, key=lambda place: (place.macs or 0, place.switch, place.port), default=None)
+
+
+def _whole(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _earliest(rows: Iterable[Observation]) -> dict[Fact, Observation]:

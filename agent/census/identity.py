@@ -33,6 +33,7 @@ from agent.census.addresses import (
     sort_key,
 )
 from agent.census.hosts import Host, Key
+from agent.tables import BINDING_TABLES
 from fingerprints.oui import normalise_mac
 
 __all__ = ["Clash", "Group", "groups", "serials_of"]
@@ -47,7 +48,7 @@ _MOST_STATING: Final = 256
 """An id that more state belongs to nobody; nor are more of them compared."""
 _MOST_CLASHES: Final = 64
 """Most hosts that are named in the clash over one id."""
-_BINDING: Final = frozenset({"arp", "dhcp", "nd"})
+_BINDING: Final = frozenset({"arp", "dhcp", "nd"}) | BINDING_TABLES
 _BOUND_FIELDS: Final = ("ip.address", "dhcp.requested-address")
 _SAME_TIME: Final = 300.0
 """Seconds within which two addresses count as there at once: a lease moves more slowly."""

@@ -22,6 +22,7 @@ from agent.census.identity import Group, groups
 from agent.census.state import read, write
 from agent.census.talk import Party, Talk
 from agent.census.times import believable
+from agent.tables import Row
 from agent.wire import ASKED, MAX_PAYLOAD, OPEN_PORT, SIGHTING, Malformed, Message, Probe
 from fingerprints.judge import Judge
 from fingerprints.model import MAX_TEXT, Device, Fact, Observation, Problem, Report, Speaker, Verdict
@@ -147,6 +148,21 @@ class Tally:
             self._remembered[exact if effect.malformed else name] = effect
         self._apply(effect, at)
         return known is None and effect.probe is not None
+
+    def tell(self, row: Row) -> None:
+        """Take what a table says of a host: it is listed, though nothing was heard of it."""
+        key = _key(Speaker(row.ip, row.mac))
+        if key is None:
+            return
+        host = self._hosts.host(key)
+        host.times.seen(row.at)
+        for port in row.open_ports:
+            host.open(port)
+        address = (Fact("ip.address", key[2]),) if key[2] is not None and key[1] is not None else ()
+        for fact in (*address, *row.facts):
+            speaker = Speaker(key[2], key[1])
+            kept = Fact(fact.field, fact.text[:MAX_TEXT])
+            self._hosts.learn(key, Observation(kept, speaker, row.table, row.at, row.via, row.line))
 
     def verdict_of(self, ip: str, mac: str | None = None) -> Verdict:
         """Judge what the host at one address (and MAC, where it has one) has said up to now."""

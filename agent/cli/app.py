@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import MappingProxyType
 from typing import Annotated, Final
 
@@ -28,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "scan": "Ask the hosts of a network what they are.",
         "listen": "Listen to what a network says by itself: nothing is sent.",
         "replay": "Read recorded captures: the same verdicts as live, offline.",
+        "import": "Read what switches, DHCP servers and other tools know: who is there, on which port.",
         "identify": "Say who made each recorded device: one line out for each line in, in order.",
         "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
         "rules": "Look at the rules, check them, prove them by their examples.",
@@ -38,7 +40,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "doctor": "Say what this machine can and cannot do, and the fix for each.",
     }
 )
-"""Every command with the first line of its help; ``agent/cli/<name>.py`` holds it."""
+"""Every command with the first line of its help; ``agent/cli/<name>.py`` holds it (``import_.py``: a keyword)."""
 
 
 def build(wanted: str | None) -> typer.Typer:
@@ -56,11 +58,12 @@ def build(wanted: str | None) -> typer.Typer:
         if name != wanted:
             app.command(name, help=line)(_not_loaded)
             continue
-        module = import_module(f"agent.cli.{name}")
+        function = f"{name}_" if iskeyword(name) else name
+        module = import_module(f"agent.cli.{function}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, name))
+            app.command(name)(getattr(module, function))
     return app
 
 

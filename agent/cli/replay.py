@@ -27,6 +27,7 @@ from agent.cli.options import (
 from agent.cli.orders import Orders
 from agent.cli.periods import seconds_of
 from agent.cli.snapshots import write_snapshot
+from agent.cli.tables import WithOption, read_tables, tell_tables
 from agent.cli.wiring import deliver, prepare, run_facts, say
 from agent.config import ConfigError
 from agent.probes import ALL
@@ -62,6 +63,7 @@ def replay(
     follow: FollowOption = False,
     state: StateOption = None,
     snapshot_every: EveryOption = None,
+    tables: WithOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
     policy: PolicyOption = None,
@@ -81,9 +83,15 @@ def replay(
     bench = prepare(policy, oui)
     reading = _Captures(bench.tally(site=site), quiet=quiet or not verbose)
 
+    told = tell_tables(reading.tally, read_tables(tables, reading.problems.append)) if tables else None
+
     def report(ended: str = "") -> Report:
         return reading.tally.report(
-            coverage={**reading.coverage(), **({"ended": ended} if ended else {})},
+            coverage={
+                **reading.coverage(),
+                **({"tables": told} if told else {}),
+                **({"ended": ended} if ended else {}),
+            },
             run=run_facts(bench, "replay", started, files=files),
             on=datetime.now(UTC).date(),
             problems=reading.problems,

@@ -31,6 +31,7 @@ from agent.cli.options import (
 from agent.cli.plan import estimate, table
 from agent.cli.progress import Form
 from agent.cli.scanning import Survey, survey
+from agent.cli.tables import WithOption, read_tables, tell_tables
 from agent.cli.watch import Watch
 from agent.cli.wiring import deliver, opened, prepare, run_facts, say
 from agent.config import ConfigError, Settings, load_settings
@@ -39,6 +40,7 @@ from agent.journal import Journal, JournalError, Stopped, named, newest, read_jo
 from agent.pace import PROFILES, Profile
 from agent.scope import Scope, ScopeError
 from agent.sweep import Manner, means
+from fingerprints.model import Problem
 
 __all__ = ["scan"]
 
@@ -138,6 +140,7 @@ def scan(
     rate: RateOption = None,
     passes: PassesOption = None,
     time_limit: LimitOption = None,
+    tables: WithOption = None,
     plan: PlanOption = False,
     alive_only: AliveOption = False,
     thorough: ThoroughOption = False,
@@ -205,6 +208,8 @@ def scan(
         say(f"scanning {scope.describe()}", quiet=quiet)
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
+    taken: list[Problem] = []
+    told = tell_tables(tally, read_tables(tables, taken.append), scope.allows) if tables else None
     watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
         outcome = survey(
@@ -224,10 +229,10 @@ def scan(
             more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
             say(f"camcensus scan --resume{more} goes on with it", quiet=quiet)
     report = tally.report(
-        coverage=outcome.coverage,
+        coverage={**outcome.coverage, **({"tables": told} if told is not None else {})},
         run=run_facts(bench, "scan", started, targets=list(order.tokens)),
         on=started.date(),
-        problems=outcome.problems,
+        problems=(*taken, *outcome.problems),
     )
     raise deliver(report, form, output, fail_on, quiet=quiet)
 

@@ -58,6 +58,7 @@ def read_rows(stream: TextIO, name: str) -> Iterator[Row | Problem]:
                 break
             yield item
     except Unreadable as error:
+        problems += 1
         yield Problem(f"{name}:{error.line}", f"{found.name}: {error}; the rest is not read", "malformed")
     if problems > _MAX_PROBLEMS:
         yield Problem(name, f"{problems - _MAX_PROBLEMS:,} more lines could not be used", "malformed")
@@ -94,5 +95,3 @@ class _Lines(Iterator[Line]):
     def _skip(self) -> None:
         while (rest := self._stream.readline(MAX_LINE)) and not rest.endswith("\n"):
             pass
-
-

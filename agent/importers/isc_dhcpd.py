@@ -20,7 +20,7 @@ from fingerprints.model import Fact, Problem
 
 __all__ = ["ISC_LEASES"]
 
-_LEASE: Final = re.compile(r"lease\s+(\S{2,64})\s*\{")
+_LEASE: Final = re.compile(r"lease\s+(\S{2,64})")
 _STATEMENT: Final = re.compile(r'\s*+((?:"(?:[^"\\]|\\.)*+"|[^";{}])*+)([;{}])')
 _TIME: Final = re.compile(
     r"(?:\d\s+(\d{4})/(\d\d)/(\d\d)\s+(\d\d):(\d\d):(\d\d)|epoch\s+(\d{1,12}))", re.ASCII
@@ -43,7 +43,23 @@ class _Lease:
 
 
 def _mine(head: str) -> bool:
-    return re.search(r"^(?:lease\s+\S+\s*\{|authoring-byte-order\s|# .*dhcpd\.leases)", head, re.MULTILINE) is not None
+    return (
+        re.search(r"^(?:lease\s+\S+\s*\{|authoring-byte-order\s|# .*dhcpd\.leases)", head, re.MULTILINE)
+        is not None
+    )
+
+
+def _statements(lines: Iterable[Line]) -> Iterator[tuple[int, str, str]]:
+    """Line, words and end (``;``, ``{`` or ``}``) of each statement; the end is empty for what is none."""
+    for number, text in lines:
+        line = text.strip()
+        at = 0
+        while not line.startswith("#", at) and (found := _STATEMENT.match(line, at)):
+            yield number, found[1].strip(), found[2]
+            at = found.end()
+        rest = line[at:].strip()
+        if rest and not rest.startswith("#"):
+            yield number, rest, ""
 
 
 def _read(lines: Iterable[Line], name: str) -> Iterator[Row | Problem]:
@@ -51,42 +67,43 @@ def _read(lines: Iterable[Line], name: str) -> Iterator[Row | Problem]:
     lease: _Lease | None = None
     depth = 0
     number = 0
-    for number, text in lines:
-        line = text.strip()
-        if line.startswith("#"):
-            continue
-        at = 0
-        while found := _STATEMENT.match(line, at):
-            at = found.end()
-            words, end = found[1].strip(), found[2]
-            if end == "{":
-                depth += 1
-                if depth > _MAX_DEPTH:
-                    raise Unreadable("blocks within blocks without end", number)
-                opened = _LEASE.fullmatch(f"{words} {{") if depth == 1 else None
-                if opened:
-                    ip = _address(opened[1])
-                    lease = None if ip is None else _Lease(ip, number)
-                    if ip is None:
-                        yield Problem(f"{name}:{number}", f"{opened[1]!r} is no address", "malformed")
-            elif end == "}":
-                depth = max(0, depth - 1)
-                if depth == 0 and lease is not None:
-                    # The last word on an address counts.
-                    leases.pop(lease.ip, None)
-                    if lease.active:
-                        leases[lease.ip] = lease
-                    lease = None
-                    if len(leases) > _MAX_LEASES:
-                        raise Unreadable("more leases than are read", number)
-            elif lease is not None and depth == 1:
-                _learn(lease, words)
-        if line[at:].strip():
+    for number, words, end in _statements(lines):
+        if end == "{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise Unreadable("blocks within blocks without end", number)
+            if depth == 1:
+                lease = _opened(words, number)
+                if lease is None and words.startswith("lease"):
+                    yield Problem(f"{name}:{number}", "is no lease of an address", "malformed")
+        elif end == "}":
+            depth = max(0, depth - 1)
+            if depth == 0 and lease is not None:
+                _close(leases, lease)
+                lease = None
+        elif not end:
             yield Problem(f"{name}:{number}", "is not a statement of a lease file", "malformed")
+        elif lease is not None and depth == 1:
+            _learn(lease, words)
     if lease is not None:
         yield Problem(f"{name}:{number}", f"ends within the lease of {lease.ip}", "malformed")
     for kept in leases.values():
         yield Row("dhcp-lease", kept.mac, kept.ip, tuple(kept.facts), at=kept.at, via=name, line=kept.line)
+
+
+def _opened(words: str, number: int) -> _Lease | None:
+    found = _LEASE.fullmatch(words)
+    ip = _address(found[1]) if found else None
+    return None if ip is None else _Lease(ip, number)
+
+
+def _close(leases: dict[str, _Lease], lease: _Lease) -> None:
+    """The last word on an address counts."""
+    leases.pop(lease.ip, None)
+    if lease.active:
+        leases[lease.ip] = lease
+    if len(leases) > _MAX_LEASES:
+        raise Unreadable("more leases than are read", lease.line)
 
 
 def _learn(lease: _Lease, words: str) -> None:
@@ -135,7 +152,7 @@ def _time(text: str) -> float | None:
         return None
     if found[7]:
         return float(found[7])
-    return float(calendar.timegm(tuple(int(part) for part in found.groups()[:6]) + (0, 0, 0)))
+    return float(calendar.timegm(tuple(map(int, found.groups()[:6]))))
 
 
 def _address(text: str) -> str | None:

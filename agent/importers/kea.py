@@ -84,4 +84,6 @@ def _address(text: str) -> str | None:
         return None
 
 
-KEA_LEASES: Final = Format("kea", "Kea leases (CSV)", _mine, _read, "Kea 2.2, csv_lease_file4.cc, csv_lease_file6.cc")
+KEA_LEASES: Final = Format(
+    "kea", "Kea leases (CSV)", _mine, _read, "Kea 2.2, csv_lease_file4.cc, csv_lease_file6.cc"
+)

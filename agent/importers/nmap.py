@@ -156,10 +156,12 @@ def _read(lines: Iterable[Line], name: str) -> Iterator[Row | Problem]:
             if fed - reader.parser.CurrentByteIndex > _MAX_TOKEN:
                 raise Unreadable("a tag without end", number)
             yield from _rows(reader, name)
-        reader.parser.Parse(b"", True)
+        reader.parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position alone
     except expat.ExpatError as error:
         # What a scan that was stopped has written ends in the middle; hosts before that stand.
-        yield Problem(f"{name}:{error.lineno}", f"ends or breaks here: {expat.ErrorString(error.code)}", "cut")
+        yield Problem(
+            f"{name}:{error.lineno}", f"ends or breaks here: {expat.ErrorString(error.code)}", "cut"
+        )
     if reader.root not in {"", "nmaprun"}:
         yield Problem(f"{name}:1", "is XML, but not of nmap", "unread")
 
@@ -168,10 +170,9 @@ def _rows(reader: _Reader, name: str) -> Iterator[Row]:
     """The hosts that ended since the last call; the open ports stand with the first address."""
     for host in reader.hosts:
         facts, ports = tuple(host.facts), tuple(dict.fromkeys(host.ports))
-        for ip in host.ips or [None]:
-            yield Row(
-                "nmap", host.mac, ip, facts, open_ports=ports, at=host.at, via=name, line=host.line
-            )
+        addresses: list[str | None] = [*host.ips] or [None]
+        for ip in addresses:
+            yield Row("nmap", host.mac, ip, facts, open_ports=ports, at=host.at, via=name, line=host.line)
             facts, ports = (), ()
     reader.hosts.clear()
 

@@ -10,6 +10,7 @@ ip-neighbour(8), bridge(8), arp(8).
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,9 @@ _COLUMNS: Final = (
     (re.compile(r"\b(?:ports?|interfaces?|location)\b"), "port"),
 )
 _FLAG: Final = re.compile(r"[*+~GCOR]{1,3}|\(R\)")
-_PORT: Final = re.compile(r"[A-Za-z][A-Za-z._-]{0,30}\d[\w/.:-]{0,40}(?:\([\w.:]{1,40}\))?|\d{1,4}(?:[/:]\d{1,4})+(?:\.\d{1,5})?")
+_PORT: Final = re.compile(
+    r"[A-Za-z][A-Za-z._-]{0,30}\d[\w/.:-]{0,40}(?:\([\w.:]{1,40}\))?|\d{1,4}(?:[/:]\d{1,4})+(?:\.\d{1,5})?"
+)
 _NUMBER: Final = re.compile(r"(?:vl(?:an)?[ -]?)?(\d{1,4})(?:/-/-|\(\w{1,8}\))?", re.IGNORECASE)
 _OWN: Final = frozenset({"cpu", "self", "router", "switch", "all", "all-members", "drop", "local", "vpc"})
 _OWN_PORT: Final = re.compile(r"sup-eth\d|igmp|nve|vxlan\d", re.IGNORECASE)
@@ -110,7 +113,12 @@ def _line(session: _Session, text: str, tokens: Sequence[str], at: int) -> Row |
     cells = [token for place, token in enumerate(tokens) if place >= at or not _FLAG.fullmatch(token)]
     at -= len(tokens) - len(cells)
     if "peer-link" in text.lower():
-        return Row("mac-table", mac, port=Port(session.switch, "vPC Peer-Link", uplink=True), vlan=_vlan(session, cells, at))
+        return Row(
+            "mac-table",
+            mac,
+            port=Port(session.switch, "vPC Peer-Link", uplink=True),
+            vlan=_vlan(session, cells, at),
+        )
     port = _port(session, cells, at)
     if port is None:
         own = any(cell.lower() in _OWN or _OWN_PORT.match(cell) for cell in cells)
@@ -123,7 +131,14 @@ def _line(session: _Session, text: str, tokens: Sequence[str], at: int) -> Row |
 def _bound(tokens: Sequence[str], mac: str, ip: str) -> Row:
     """A line of an ARP table or of ``ip neigh``; the VLAN where its interface is one's."""
     words = [token.lower() for token in tokens]
-    vlan = next((int(found[1]) for word in words if (found := re.fullmatch(r"(?:vlan|vl|irb\.|br)[.-]?(\d{1,4})(?:\.\d)?", word))), None)
+    vlan = next(
+        (
+            int(found[1])
+            for word in words
+            if (found := re.fullmatch(r"(?:vlan|vl|irb\.|br)[.-]?(\d{1,4})(?:\.\d)?", word))
+        ),
+        None,
+    )
     name = tokens[0] if len(tokens) > 2 and tokens[1] == ip and words[2:3] == ["at"] else ""
     name = plain_name(name)
     facts = (Fact("dns.name", name),) if name and not _address(name) else ()
@@ -134,7 +149,7 @@ def _bridge_line(session: _Session, tokens: Sequence[str], mac: str) -> Row | No
     """A line of ``bridge fdb``: a permanent entry is the bridge's own."""
     if "permanent" in tokens or "self" in tokens:
         return None
-    values = dict(zip(tokens, tokens[1:], strict=False))
+    values = dict(itertools.pairwise(tokens))
     vlan = values.get("vlan", "")
     return Row(
         "mac-table",
@@ -149,12 +164,16 @@ def _port(session: _Session, cells: Sequence[str], at: int) -> str | None:
     cell = _cell(session, cells, at, "port")
     if cell is not None:
         whole = len(cells) == len(session.columns)
-        if _PORT.fullmatch(cell) or (cell.isascii() and cell.isdigit() and (whole or "type" not in session.columns)):
+        if _PORT.fullmatch(cell) or (
+            cell.isascii() and cell.isdigit() and (whole or "type" not in session.columns)
+        ):
             return cell
         if whole and cell.lower() in _OWN:
             return None
     parts = (part for cell in (*cells[at + 1 :], *cells[:at]) for part in cell.split(","))
-    return next((part for part in parts if _PORT.fullmatch(part) and not _is_time(part) and not _is_vlan(part)), None)
+    return next(
+        (part for part in parts if _PORT.fullmatch(part) and not _is_time(part) and not _is_vlan(part)), None
+    )
 
 
 def _vlan(session: _Session, cells: Sequence[str], at: int) -> int | None:

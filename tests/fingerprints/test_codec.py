@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fingerprints.codec import (
     SCHEMA,
     CodecError,
+    device_from_json,
     device_to_json,
     dumps,
     report_from_json,
@@ -29,6 +30,7 @@ from fingerprints.model import (
     Evidence,
     Fact,
     Finding,
+    Location,
     Observation,
     PolicyMatch,
     Problem,
@@ -61,6 +63,7 @@ DEVICE = Device(
     first_seen=1_700_000_000.0,
     last_seen=1_700_000_060.0,
     site="School",
+    location=Location("sw-hall", "Gi1/0/7", "door 4", 10, 2, 6.25, 3),
     problems=(Problem("192.0.2.7", "what"),),
     observations=(Observation(Fact("http.server", "App-webs/"), Speaker(), "http", frame=7),),
 )  # fmt: skip
@@ -168,3 +171,17 @@ def test_only_codec_errors_escape(document: dict[str, Any]) -> None:
     """Whatever the file holds, it is read or refused with the one error."""
     with contextlib.suppress(CodecError):
         report_from_json({"schema": SCHEMA, **document})
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("Gi1/0/7", "location is not"),
+        ({"switch": "a"}, "`switch` and `port`"),
+        ({"switch": "a", "port": "b", "poe_watts": "x"}, "poe_watts"),
+    ],
+)
+def test_a_location_is_read_strictly(place: object, named: str) -> None:
+    """A location that is none is refused by its place."""
+    with pytest.raises(CodecError, match=named):
+        device_from_json({"id": "x", "location": place})
