@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.wire import MAX_PAYLOAD, Malformed, Probe
-from fingerprints.model import MAX_TEXT, Fact, Problem
+from fingerprints.model import ATTACHED, MAX_TEXT, Fact, Problem
 from fingerprints.oui import normalise_mac
 from fingerprints.rules import Knowledge
 
@@ -133,8 +133,9 @@ def _dissected(probe: Probe, payload: bytes, place: str) -> Iterator[Fact | Prob
     said = False
     try:
         for fact in probe.dissect(payload, b""):
-            if fact.about != "listener":
-                said = True
+            said |= fact.about != "listener"
+            # What a recorder says of its cameras is not said of the recorder.
+            if fact.about != "listener" and not fact.about.startswith(ATTACHED):
                 yield fact
     except Malformed as error:
         yield Problem(place, f"{probe.name}: {error}", "malformed")

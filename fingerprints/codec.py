@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from fingerprints.model import (
     DEVICE_CLASSES,
+    Attachment,
     CloudContact,
     Conflict,
     Contact,
@@ -156,6 +157,7 @@ def device_to_json(device: Device) -> dict[str, Any]:
         "site": device.site,
         "location": _location_to_json(device.location),
         "observations": [_observation_to_json(row) for row in device.observations[:MAX_OBSERVATIONS]],
+        **_behind_to_json(device),
     }
 
 
@@ -172,6 +174,14 @@ def _location_to_json(place: Location | None) -> dict[str, Any] | None:
         "poe_watts": place.poe_watts,
         "poe_class": place.poe_class,
     }
+
+
+def _behind_to_json(device: Device) -> dict[str, Any]:
+    """The recorders that a device is attached to; nothing for the many that are not."""
+    if not device.behind:
+        return {}
+    rows = [{"recorder": row.recorder, "channels": list(row.channels)} for row in device.behind]
+    return {"behind": rows, "hidden": device.hidden}
 
 
 def _observation_to_json(row: Observation) -> dict[str, Any]:
@@ -284,7 +294,15 @@ def device_from_json(row: object, where: str = "device") -> Device:
         problems=tuple(_problem(item, where) for item in _list(row, "problems", where)),
         observations=tuple(_observation(item, where) for item in _list(row, "observations", where)),
         location=_location(row.get("location"), f"{where}.location"),
+        behind=tuple(_attachment(item, where) for item in _list(row, "behind", where)),
+        hidden=row.get("hidden") is True,
     )
+
+
+def _attachment(row: object, where: str) -> Attachment:
+    if not isinstance(row, Mapping):
+        raise CodecError(f"{where}.behind holds something that is not an object")
+    return Attachment(_text(row, "recorder", where) or "", _texts(row, "channels", where))
 
 
 def _list(row: Mapping[str, Any], key: str, where: str) -> Sequence[Any]:

@@ -27,6 +27,9 @@ def explain_device(device: Device, knowledge: Knowledge) -> Iterator[str]:
     yield f"  finding: {device.finding.status}"
     for match in device.finding.matches:
         yield f"    {match.policy}, in force from {match.in_force_from or '?'}: {match.basis}"
+    for place in device.behind:
+        channels = _quoted(", ".join(place.channels))
+        yield f"  behind: {_quoted(place.recorder)}, channel {channels}{_only_told(device)}"
     for name in ("device_class", "model", "line", "channels", "firmware", "serial", "mac"):
         value = getattr(verdict, name)
         if value and value != "unknown":
@@ -64,6 +67,10 @@ def place_in_words(place: Location) -> str:
     if place.macs is not None and place.macs > 1:
         told.append(f"one of {place.macs} MACs there")
     return _quoted(", ".join(told))
+
+
+def _only_told(device: Device) -> str:
+    return " (nobody but the recorder told of it)" if device.hidden else ""
 
 
 def _quoted(text: str) -> str:

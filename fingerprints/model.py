@@ -17,9 +17,11 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 __all__ = [
+    "ATTACHED",
     "CLAIMS",
     "DEVICE_CLASSES",
     "MAX_TEXT",
+    "Attachment",
     "Claim",
     "CloudContact",
     "Conflict",
@@ -42,6 +44,9 @@ __all__ = [
 
 MAX_TEXT: Final = 65_536
 """Longest text, in characters, that a Fact may carry; dissectors and importers cut at it."""
+
+ATTACHED: Final = "channel:"
+"""How `Fact.about` begins for a camera on a channel of the speaker."""
 
 DeviceClass = Literal[
     "camera",
@@ -91,7 +96,8 @@ class Fact:
 
     `about` tells whom the text describes when it is not the sender of the bytes:
     ``"speaker"`` (the sender), ``"listener"`` (the host it was sent to, such as the
-    path a client asked for) or a MAC address (the client inside a relayed DHCP message).
+    path a client asked for), a MAC address (the client inside a relayed DHCP message) or
+    ``"channel:3"`` (the camera on that channel of the speaker, a recorder).
     """
 
     field: str
@@ -236,8 +242,20 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """Where a camera is attached: the id of the recorder, with the channels that it feeds."""
+
+    recorder: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """One host of the report: its verdict, its finding, where it was seen and where it is plugged in."""
+    """One host of the report: its verdict, its finding, where it was seen and where it is plugged in.
+
+    `behind` are the recorders that name it as a camera of theirs. A `hidden` one is known from
+    them alone: its addresses are what they state, on a network that may be the recorder's own.
+    """
 
     id: str
     verdict: Verdict
@@ -253,6 +271,8 @@ class Device:
     observations: tuple[Observation, ...] = ()
     problems: tuple[Problem, ...] = ()
     location: Location | None = None
+    behind: tuple[Attachment, ...] = ()
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

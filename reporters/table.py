@@ -49,6 +49,7 @@ _SAID_ELSEWHERE: Final = frozenset(
     {
         "blind_spots",
         "flagged",
+        "hidden",
         "hosts",
         "hosts_forgotten",
         "identified",

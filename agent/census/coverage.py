@@ -34,31 +34,38 @@ class Seen:
     remote: int
     counts: Counts
     forgotten: int
+    channel_facts_left_out: int
     wanted: Callable[[str], bool] | None
 
 
 def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
     """The coverage section: what the command itself knows (`given`), with the census's part."""
     devices = seen.devices
+    met = tuple(device for device in devices if not device.hidden)
     status = Counter(device.finding.status for device in devices)
     unidentified = [device for device in devices if device.finding.status == "unidentified"]
-    recorders = [_recorder(device, seen) for device in devices if device.verdict.device_class == "recorder"]
+    lists = _lists(given)
+    recorders = [
+        _recorder(device, seen, lists) for device in devices if device.verdict.device_class == "recorder"
+    ]
     outside = list(_outside(seen))
     found: dict[str, Any] = {
         "incomplete": False,
         **{key: value for key, value in given.items() if key != "asked_by_subnet"},
-        "hosts": len(devices),
+        "hosts": len(met),
+        "hidden": len(devices) - len(met),
         "identified": sum(device.verdict.level != "unknown" for device in devices),
         "unidentified": status["unidentified"],
         "flagged": status["flagged"],
         "suspected": status["suspected"],
-        "without_mac": sum(not device.macs for device in devices),
+        "without_mac": sum(not device.macs for device in met),
         "remote_addresses_left_out": seen.remote,
         "messages_read": dict(sorted(seen.counts.messages.items())),
         "messages_malformed": dict(sorted(seen.counts.malformed.items())),
         "messages_without_time": seen.counts.times,
         "hosts_forgotten": seen.forgotten,
-        "subnets": _subnets(devices, given),
+        "channel_facts_left_out": seen.channel_facts_left_out,
+        "subnets": _subnets(met, given),
         "unidentified_hosts": [_told(device) for device in unidentified[:_LISTED]],
         "recorders": recorders[:_LISTED],
         "scanners": [_scanner(row) for row in seen.scanners[:_LISTED]],
@@ -115,8 +122,31 @@ def _told(device: Device) -> dict[str, Any]:
     }
 
 
-def _recorder(device: Device, seen: Seen) -> dict[str, Any]:
-    """A recorder's channels beside the cameras that it was seen to ask and that were identified."""
+def _lists(given: Mapping[str, Any]) -> Mapping[str, int]:
+    """By address, how many channels a recorder's own list holds, where it was read with credentials."""
+    details = given.get("details")
+    lists = details.get("channels_listed") if isinstance(details, Mapping) else None
+    return lists if isinstance(lists, Mapping) else {}
+
+
+def _recorder(device: Device, seen: Seen, lists: Mapping[str, int]) -> dict[str, Any]:
+    """A recorder's channels beside those of its cameras that were identified.
+
+    Its own list, read with credentials, is exact. Without one, what it states of its channels
+    stands beside the cameras that it was seen to ask.
+    """
+    attached = [row for row in seen.devices if any(place.recorder == device.id for place in row.behind)]
+    counts = [lists[ip] for ip in device.addresses if ip in lists]
+    if attached or counts:
+        named = [row for row in attached if row.verdict.manufacturer]
+        channels = [(row, place) for row in attached for place in row.behind if place.recorder == device.id]
+        return {
+            "id": device.id,
+            "manufacturer": device.verdict.manufacturer,
+            "channels": max([*counts, sum(len(place.channels) for _, place in channels)]),
+            "cameras": sum(len(place.channels) for row, place in channels if row in named),
+            "listed": True,
+        }
     known = {
         row.id
         for row in seen.devices
@@ -128,6 +158,7 @@ def _recorder(device: Device, seen: Seen) -> dict[str, Any]:
         "manufacturer": device.verdict.manufacturer,
         "channels": device.verdict.channels,
         "cameras": len(asked & known),
+        "listed": False,
     }
 
 
@@ -146,6 +177,8 @@ def _outside(seen: Seen) -> Iterator[dict[str, Any]]:
     if seen.wanted is None:
         return
     for device in seen.devices:
+        if device.hidden:
+            continue
         strange = [ip for ip in device.addresses if not seen.wanted(ip)]
         if device.addresses and len(strange) == len(device.addresses):
             for ip in strange:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from agent.census.addresses import host_address, sort_key
+from agent.census.attached import Camera
 from agent.census.clouds import Call, Clouds
 from agent.census.hosts import Key, order, rows_of
 from agent.census.identity import Clash, Group, serials_of
@@ -27,7 +28,7 @@ from fingerprints.model import (
 )
 from fingerprints.policy import Policy, apply_policies
 
-__all__ = ["Bench", "Names", "claimed_address", "cloud_contacts", "contacts", "device_of"]
+__all__ = ["Bench", "Names", "claimed_address", "cloud_contacts", "contacts", "device_of", "hidden_device"]
 
 _CLAIMED_ADDRESS: Final = (".ipv4-address", "xiongmai.host-ip")
 """Ends of the fields in which a device states its own address."""
@@ -105,14 +106,17 @@ class Bench:
     on: date | None
 
 
-def device_of(group: Group, name: str, bench: Bench, problems: tuple[Problem, ...]) -> Device:
-    """The verdict on a group, from what it said itself."""
+def device_of(
+    group: Group, name: str, bench: Bench, problems: tuple[Problem, ...], camera: Camera | None = None
+) -> Device:
+    """The verdict on a group, from what it said itself and, as `camera`, what recorders say of it."""
     addresses = group.addresses
     said = _earliest(row for _, host in group.members for row in rows_of(host.said))
     ports = sorted({port for _, host in group.members for port in host.ports})
     stated = [*(Fact("mac", mac) for mac in group.macs), *(Fact("tcp.port", str(port)) for port in ports)]
     answered = _earliest(_answered(group, said, bench.scanners))
-    facts = [*stated, *said, *answered]
+    told = _earliest(camera.said if camera is not None else ())
+    facts = list(dict.fromkeys([*stated, *said, *answered, *told]))
     verdict = bench.judge.judge(facts)
     conflicts = [
         *_moved(said.values(), addresses),
@@ -138,10 +142,35 @@ def device_of(group: Group, name: str, bench: Bench, problems: tuple[Problem, ..
         last_seen=times.last,
         site=bench.site,
         observations=tuple(
-            said.get(fact) or answered.get(fact) or Observation(fact, Speaker()) for fact in facts
+            said.get(fact) or answered.get(fact) or told.get(fact) or Observation(fact, Speaker())
+            for fact in facts
         ),
         problems=problems,
         location=_location(group),
+        behind=camera.attachments if camera is not None else (),
+    )
+
+
+def hidden_device(camera: Camera, bench: Bench) -> Device:
+    """The verdict on a camera that nobody met, from what its recorders say of it."""
+    said = _earliest(camera.said)
+    verdict = bench.judge.judge(said)
+    first = camera.attachments[0]
+    times = Times()
+    for row in camera.said:
+        times.seen(row.at)
+    return Device(
+        id=f"{first.recorder}/channel-{first.channels[0]}",
+        verdict=verdict,
+        finding=apply_policies(verdict, bench.policies, bench.judge.knowledge, bench.on),
+        addresses=camera.addresses,
+        macs=camera.macs,
+        first_seen=times.first,
+        last_seen=times.last,
+        site=bench.site,
+        observations=tuple(said.values()),
+        behind=camera.attachments,
+        hidden=True,
     )
 
 

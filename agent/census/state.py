@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from agent.census.attached import Attached
 from agent.census.clouds import Clouds
 from agent.census.counts import Counts
 from agent.census.hosts import Host, Hosts, Key, Shelf
@@ -19,12 +20,13 @@ __all__ = ["read", "write"]
 _FORMAT: Final = 1
 
 
-def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts) -> dict[str, Any]:
+def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts, attached: Attached) -> dict[str, Any]:
     """The state as JSON: bounded, because every table in it is."""
     hosts.trim()
     return {
         "census": _FORMAT,
         "hosts": [[_key_out(key), _host_out(host)] for key, host in hosts.items()],
+        "attached": [[_key_out(key), channel, _host_out(host)] for (key, channel), host in attached.items()],
         "pairs": [
             [
                 _party_out(one),
@@ -57,6 +59,7 @@ def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts) -> dict[str,
             "hosts": hosts.evicted + counts.forgotten,
             "pairs": talk.evicted,
             "calls": clouds.evicted,
+            "attached": attached.forgotten,
         },
         "problems": [[row.where, row.what, row.kind] for row in counts.problems],
         "blames": [
@@ -66,7 +69,7 @@ def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts) -> dict[str,
     }
 
 
-def read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Counts]:
+def read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Counts, Attached]:
     """What `write` wrote; raises ValueError where it is something else."""
     if state.get("census") != _FORMAT:
         raise ValueError(f"not the state of a census of format {_FORMAT}")
@@ -76,7 +79,7 @@ def read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Count
         raise ValueError(f"not the state of a census: {error!r}") from None
 
 
-def _read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Counts]:
+def _read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Counts, Attached]:
     hosts = {}
     for raw, row in state["hosts"]:
         key = _key_in(raw)
@@ -99,6 +102,12 @@ def _read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Coun
             call.reach(addresses)
             call.fields.update(fields)
     forgotten = state["forgotten"]
+    attached = Attached()
+    attached.forgotten = int(forgotten["attached"])
+    for raw, channel, row in state["attached"]:
+        host = attached.channel(_key_in(raw), channel)
+        if host is not None:
+            host.merge(_host_in(_key_in(raw), row))
     talk.evicted += forgotten["pairs"]
     clouds.evicted += forgotten["calls"]
     counts = Counts(
@@ -109,7 +118,7 @@ def _read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Coun
     for raw, port, what, at, via, frame in state["blames"]:
         mark = (math.inf if at is None else at, via, frame)
         counts.blame(None if raw is None else _key_in(raw), port, what, mark)
-    return hosts, talk, clouds, counts
+    return hosts, talk, clouds, counts, attached
 
 
 def _finite(at: float) -> float | None:

@@ -13,10 +13,11 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 
 from agent.census.addresses import host_address, host_mac, is_private
+from agent.census.attached import Attached, cameras_of, meet
 from agent.census.clouds import Clouds, MakerOf
 from agent.census.counts import Counts
 from agent.census.coverage import Seen, coverage_of
-from agent.census.devices import Bench, Names, cloud_contacts, contacts, device_of
+from agent.census.devices import Bench, Names, cloud_contacts, contacts, device_of, hidden_device
 from agent.census.hosts import Host, Hosts, Key
 from agent.census.identity import Group, groups
 from agent.census.state import read, write
@@ -25,7 +26,17 @@ from agent.census.times import believable
 from agent.tables import Row
 from agent.wire import ASKED, MAX_PAYLOAD, OPEN_PORT, SIGHTING, Malformed, Message, Probe
 from fingerprints.judge import Judge
-from fingerprints.model import MAX_TEXT, Device, Fact, Observation, Problem, Report, Speaker, Verdict
+from fingerprints.model import (
+    ATTACHED,
+    MAX_TEXT,
+    Device,
+    Fact,
+    Observation,
+    Problem,
+    Report,
+    Speaker,
+    Verdict,
+)
 from fingerprints.oui import is_locally_administered, normalise_mac
 from fingerprints.policy import Policy
 
@@ -109,6 +120,7 @@ class Tally:
         self._hosts = Hosts(max_hosts, self._worth)
         self._talk = Talk()
         self._clouds = Clouds()
+        self._attached = Attached()
         self._counts = Counts()
         self._remembered: dict[int, _Effect] = {}
         self._evicted = 0
@@ -179,16 +191,17 @@ class Tally:
 
     def state(self) -> dict[str, Any]:
         """What is known so far as JSON, for a Tally in another process to `merge`."""
-        return write(self._hosts, self._talk, self._clouds, self._counts)
+        return write(self._hosts, self._talk, self._clouds, self._counts, self._attached)
 
     def merge(self, state: Mapping[str, Any]) -> None:
         """Take in what another Tally's `state()` tells; raises ValueError where it is none."""
-        hosts, talk, clouds, counts = read(state)
+        hosts, talk, clouds, counts, attached = read(state)
         for key, host in hosts.items():
             self._hosts.merge(key, host)
         self._talk.merge(talk)
         self._clouds.merge(clouds)
         self._counts.merge(counts)
+        self._attached.merge(attached)
 
     def _glimpse(self, message: Message, at: float | None) -> None:
         """Take a Message without payload: an open port of the sender's, or one that it asked for."""
@@ -324,6 +337,9 @@ class Tally:
         """Keep a Fact under whom it describes; hosts that it shows to be there, beside the sender."""
         subject = message.sender
         asker = None
+        if fact.about.startswith(ATTACHED):
+            self._learn_attached(fact, probe, message, at)
+            return
         if fact.about == "listener":
             subject, asker = message.receiver, message.sender.ip or message.sender.mac or "?"
         elif fact.about != "speaker":
@@ -344,6 +360,15 @@ class Tally:
             address = host_address(fact.text) if fact.field == "ip.address" else None
             if address is not None and probe.name in _BINDING and key[1] is not None:
                 yield key[0], key[1], address
+
+    def _learn_attached(self, fact: Fact, probe: Probe, message: Message, at: float | None) -> None:
+        """Keep what a recorder says of the camera on one of its channels."""
+        key = _key(message.sender)
+        host = self._attached.channel(key, fact.about[len(ATTACHED) :][:16]) if key is not None else None
+        if key is not None and host is not None:
+            kept = Fact(fact.field, fact.text[:MAX_TEXT])
+            speaker = Speaker(key[2], key[1], message.sender.port, key[0])
+            host.learn(Observation(kept, speaker, probe.name, at, message.via, message.frame))
 
     def _worth(self, key: Key, host: Host) -> int:
         """How much a host matters when room is short: a maker's sign most, a stranger of the internet least."""
@@ -396,13 +421,17 @@ class Tally:
         blames = self._counts.blames_by_host()
         devices: list[Device] = []
         remote = 0
+        ids = {key: name for name, group in zip(names.ids, found, strict=True) for key, _ in group.members}
+        met, hidden = meet(cameras_of(self._attached, ids), found, names.ids)
         for place, group in enumerate(found):
             if self._own.intersection(group.addresses):
                 continue
             if not self._is_listed(group):
                 remote += 1
                 continue
-            devices.append(device_of(group, names.ids[place], bench, tuple(blames.of(group))))
+            devices.append(device_of(group, names.ids[place], bench, tuple(blames.of(group)), met.get(place)))
+        listed = {device.id for device in devices}
+        devices += [hidden_device(camera, bench) for camera in hidden if listed & set(camera.behind)]
         devices.sort(key=names.rank)
         calls = cloud_contacts(self._clouds, names, {device.id for device in devices})
         pairs = contacts(self._talk, names, {device.id for device in devices})
@@ -413,6 +442,7 @@ class Tally:
             remote=remote,
             counts=self._counts,
             forgotten=self._hosts.evicted + self._counts.forgotten,
+            channel_facts_left_out=self._attached.forgotten,
             wanted=self._wanted,
         )
         return Report(

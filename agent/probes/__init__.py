@@ -14,6 +14,7 @@ from agent.probes.baichuan import BAICHUAN
 from agent.probes.bosch import BOSCH
 from agent.probes.cdp import CDP
 from agent.probes.cyberpower import CYBERPOWER
+from agent.probes.dahua_cgi import DAHUA_CGI
 from agent.probes.dahua_legacy import DAHUA_LEGACY
 from agent.probes.dhcp import DHCP
 from agent.probes.dhcpv6 import DHCPV6
@@ -26,6 +27,7 @@ from agent.probes.gige_vision import GIGE_VISION
 from agent.probes.hanwha import HANWHA
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
 from agent.probes.http import HTTP
+from agent.probes.isapi import ISAPI
 from agent.probes.lantronix import LANTRONIX
 from agent.probes.lldp import LLDP
 from agent.probes.llmnr import LLMNR
@@ -111,6 +113,8 @@ ALL: Final[tuple[Probe, ...]] = (
     SIP_TCP,
     TLS,
     RTSP,
+    ISAPI,
+    DAHUA_CGI,
     ONVIF,
     UPNP,
     HTTP,

@@ -143,7 +143,10 @@ def said(row: object, site: int, default: datetime, now: datetime) -> Said:
     return Said(
         shown(name, _MAX_NAME),
         tuple(strong),
-        tuple(f"address:{site}/{item}" for item in addresses),
+        # A hidden camera's address is one of its recorder's own network, which many sites have alike.
+        (shown(f"attached:{site}/{name}", 255),)
+        if row.get("hidden") is True
+        else tuple(f"address:{site}/{item}" for item in addresses),
         addresses,
         vlan,
         known[0] if known else "",
