@@ -22,7 +22,7 @@ _REFUSED_PAUSE: Final = 300.0
 _RESEND: Final = 86_400.0
 """A parcel that a carrier took, and of which no receipt has come, is handed over again after this time."""
 _AT_ONCE: Final = 16
-_TOO_LARGE_TRIES: Final = 2
+_TOO_LARGE_TIMES: Final = 3
 
 
 class Outcome(enum.Enum):
@@ -82,6 +82,7 @@ class Sender:
     """Seconds in which nothing should be sent."""
     last_sent: float | None = None
     _failures: int = field(default=0, init=False)
+    _too_large: dict[str, int] = field(default_factory=dict, init=False)
 
     def send_due(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is due, until nothing is, the link fails, or `stop`; how many parcels were taken."""
@@ -103,6 +104,9 @@ class Sender:
                 taken += self._act(each, answer, held)
                 if answer.outcome is Outcome.LATER:
                     return taken
+                if answer.outcome is Outcome.TOO_LARGE:
+                    # What waits may have been cut anew.
+                    break
         return taken
 
     def _act(self, waiting: Waiting, answer: Answer, held: set[str]) -> bool:
@@ -119,12 +123,7 @@ class Sender:
             self.state = f"site {parcel.site}: {answer.why}"
             self.outbox.later(parcel, now + _REFUSED_PAUSE, answer.why)
             return False
-        if answer.outcome is Outcome.TOO_LARGE and (
-            waiting.tries < _TOO_LARGE_TRIES or self.outbox.smaller(parcel, now)
-        ):
-            # A proxy may have said it by mistake: only who says it again and again is believed.
-            if waiting.tries < _TOO_LARGE_TRIES:
-                self.outbox.later(parcel, now + _FIRST_PAUSE, answer.why)
+        if answer.outcome is Outcome.TOO_LARGE and self._made_smaller(parcel, answer, now):
             return False
         self.state, self.last_sent = "sending", now
         if answer.outcome is Outcome.HANDED_OVER:
@@ -136,6 +135,15 @@ class Sender:
         self.outbox.set_aside(parcel.report, parcel.part, answer.why, now)
         self.state = f"set aside part {parcel.part} of {parcel.report}: {answer.why}"
         return False
+
+    def _made_smaller(self, parcel: Parcel, answer: Answer, now: float) -> bool:
+        """Whether there is another way than to set it aside. A proxy may be wrong: it has to insist."""
+        times = self._too_large.pop(parcel.name, 0) + 1
+        if times >= _TOO_LARGE_TIMES:
+            return self.outbox.smaller(parcel, now)
+        self._too_large[parcel.name] = times
+        self.outbox.later(parcel, now + _FIRST_PAUSE, answer.why)
+        return True
 
     def _pause(self, answer: Answer) -> float:
         if answer.after is not None:
