@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -64,9 +64,13 @@ class Cron:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first time after `moment` (with a zone); None where there is none for the next years."""
-        start = moment.astimezone(self.zone) + timedelta(microseconds=1)
+        start = (moment.astimezone(UTC) + timedelta(microseconds=1)).astimezone(self.zone)
         times = (trigger.get_next_fire_time(None, start) for trigger in self._triggers)
-        return min((found for found in times if found is not None), default=None)
+        found = min((time for time in times if time is not None), default=None)
+        if found is not None and found.fold and "*" not in self.expression.split()[1]:
+            # An hour that comes twice when clocks go back: a set time is meant once.
+            return self.after(found)
+        return found
 
 
 def _weekdays(field: str) -> str:
