@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from inventory.models import Membership, Organisation, Role, Site
 
-__all__ = ["ORDER", "may", "organisations", "sites"]
+__all__ = ["ORDER", "may", "needed", "organisations", "sites"]
 
 ORDER: Final = tuple(Role.values)
 """The roles, each able to do what those before it can."""
@@ -50,3 +50,8 @@ def sites(user: AbstractBaseUser | AnonymousUser, role: str = Role.VIEWER) -> Qu
 def may(user: AbstractBaseUser | AnonymousUser, role: str, site: Site) -> bool:
     """Whether `user` has at least `role` at `site`."""
     return sites(user, role).filter(pk=site.pk).exists()
+
+
+def needed(state: str) -> str:
+    """The role that may put a device into `state`: technicians say what they took down, planners plan."""
+    return Role.TECHNICIAN if state == "removed" else Role.PLANNER

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from inventory import environment
 
 EMBEDDED = environment.embedded()
 HTTPS = environment.flag("CAMCENSUS_HTTPS", default=not EMBEDDED)
 """Whether browsers reach this over HTTPS; the embedded inventory is for this machine alone."""
+
+PAGES = Path(__file__).parent / "pages"
+"""The folder of the pages, with their templates, styles, scripts."""
 
 DEBUG = environment.flag("CAMCENSUS_DEBUG", default=False)
 SECRET_KEY = environment.secret_key()
@@ -18,12 +23,14 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
     "inventory.apps.InventoryConfig",
 ]
 MIDDLEWARE = [
     "inventory.headers.security_headers",
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -36,13 +43,15 @@ WSGI_APPLICATION = "inventory.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [PAGES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["inventory.pages.tags"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
         },
     }
 ]
@@ -63,6 +72,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 STATIC_URL = "static/"
+STATICFILES_DIRS = [PAGES / "static"]
+# The files are few and come with the package: they are served from where they are, without a copy.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_MAX_AGE = 24 * 3600
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "overview"
 APPEND_SLASH = False
 
 SESSION_COOKIE_HTTPONLY = True

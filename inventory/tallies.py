@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet, Sum
 
 from inventory.models import Device, SiteTally
 
-__all__ = ["refresh"]
+__all__ = ["Sort", "counted", "refresh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """How many devices are of one finding, one maker (empty: unknown), one state of removal."""
+
+    finding: str
+    manufacturer: str
+    plan_state: str
+    count: int
+
+
+def counted(sites: QuerySet[Any, Any] | frozenset[int] | None, condition: Q | None = None) -> list[Sort]:
+    """The counts at `sites` (None: all), of the tallies that `condition` leaves, largest first."""
+    rows = SiteTally.objects.filter(condition or Q())
+    if sites is not None:
+        rows = rows.filter(site__in=sites)
+    summed = rows.order_by().values_list("finding", "manufacturer", "plan_state").annotate(Sum("count"))
+    return sorted((Sort(*row) for row in summed), key=lambda sort: (-sort.count, sort.manufacturer))
 
 
 def refresh(sites: Iterable[int]) -> None:
     """Count the devices of these sites anew; within the caller's transaction."""
     wanted = list(sites)
     SiteTally.objects.filter(site_id__in=wanted).delete()
-    counted = (
+    found = (
         Device.objects.filter(site_id__in=wanted)
         .order_by()
         .values("site_id", "finding", "manufacturer", "plan_state")
         .annotate(count=Count("id"))
     )
-    SiteTally.objects.bulk_create(SiteTally(**row) for row in counted)
+    SiteTally.objects.bulk_create(SiteTally(**row) for row in found)

@@ -1,8 +1,8 @@
-"""Every address of the inventory; the pages add theirs here."""
+"""Every address of the inventory."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from inventory import operations
 from inventory.api.v1 import api
@@ -14,4 +14,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", operations.readyz, name="readyz"),
     path("metrics", operations.metrics, name="metrics"),
     path("api/v1/", api.urls),
+    path("", include("inventory.pages.urls")),
 ]

@@ -12,9 +12,14 @@ from django.utils import timezone
 from inventory.ingest.covering import spans
 from inventory.models import Device, Plan, PlanChange, Run, Site, Subnet
 
-__all__ = ["absences", "verify_site"]
+__all__ = ["absences", "needed", "verify_site"]
 
 _MAX_RUNS = 100
+
+
+def needed() -> int:
+    """How many complete scans have to miss a removed device."""
+    return int(settings.CAMCENSUS_ABSENCES)
 
 
 def absences(device: Device, since: datetime) -> int:
@@ -34,7 +39,7 @@ def verify_site(site: Site) -> list[Device]:
         # The last sighting is of all sites: whoever shows up elsewhere is not absent.
         since = max(device.last_seen, plan.removed_at or device.last_seen)
         missed = absences(device, since)
-        if missed < settings.CAMCENSUS_ABSENCES:
+        if missed < needed():
             continue
         plan.state, plan.verified_at = "verified-gone", now
         plan.save()

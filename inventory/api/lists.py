@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Schema
@@ -23,7 +23,10 @@ from pydantic import Field
 
 from inventory.clean import formula_safe
 
-__all__ = ["Listing", "PageQuery", "answer"]
+__all__ = ["Listing", "PageQuery", "Reach", "answer", "selected"]
+
+Reach = frozenset[int] | QuerySet[Any, Any] | None
+"""The ids of the sites that may be read, or a query for them; None: all."""
 
 _PIECE: Final = 2_000
 _MAX_FIELDS: Final = 64
@@ -47,14 +50,16 @@ class Listing:
     fields: Mapping[str, str]
 
 
-def answer(
-    listing: Listing, sites: frozenset[int] | None, query: PageQuery, filters: Mapping[str, Any]
-) -> HttpResponseBase:
-    """The rows at `sites` (None: all) that `filters` leave, as the client wants them."""
+def selected(listing: Listing, sites: Reach, condition: Q) -> QuerySet[Any]:
+    """The rows at `sites` that `condition` leaves: what a program gets, and what a page shows."""
+    rows = listing.rows().filter(condition)
+    return rows if sites is None else rows.filter(**{f"{listing.site}__in": sites})
+
+
+def answer(listing: Listing, sites: Reach, query: PageQuery, condition: Q) -> HttpResponseBase:
+    """The rows at `sites` that `condition` leaves, as the client wants them."""
     names = _names(listing, query.fields)
-    rows: QuerySet[Model] = listing.rows().filter(**filters)
-    if sites is not None:
-        rows = rows.filter(**{f"{listing.site}__in": sites})
+    rows: QuerySet[Model] = selected(listing, sites, condition)
     columns = ["pk", *(listing.fields[name] for name in names)]
     if query.format == "json":
         found = list(rows.filter(pk__gt=query.cursor).order_by("pk").values_list(*columns)[: query.limit + 1])

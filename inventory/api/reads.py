@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import FilterSchema, Query, Router
@@ -12,9 +13,12 @@ from pydantic import AwareDatetime, Field
 
 from inventory.api.access import PersonAuth, TokenAuth, asker
 from inventory.api.lists import Listing, PageQuery, answer
-from inventory.models import Device, Finding, PlanChange, Run, Sighting, Site, Verdict
+from inventory.models import Device, Finding, Organisation, PlanChange, Run, Sighting, Site, Verdict
 
-__all__ = ["router"]
+__all__ = ["DEVICES", "RUNS", "SITES", "DeviceFilters", "devices_where", "router"]
+
+MAX_WORDS: Final = 5
+"""Most words of a search."""
 
 router = Router(tags=["lists"], auth=[TokenAuth(), PersonAuth()])
 
@@ -73,6 +77,17 @@ def _given(filters: FilterSchema, **columns: str) -> dict[str, Any]:
     return {columns.get(name, name): value for name, value in given.items()}
 
 
+def _condition(given: dict[str, Any]) -> Q:
+    """What the filters ask for; values that no row can have leave none."""
+    for value in given.values():
+        if isinstance(value, str) and "\0" in value:
+            # No text here holds one, and PostgreSQL refuses to look for it.
+            return Q(pk__in=())
+        if isinstance(value, datetime) and not 1900 < value.year < 9999:
+            return Q(pk__in=())
+    return Q(**given)
+
+
 class DeviceFilters(FilterSchema):
     """Which devices."""
 
@@ -87,6 +102,15 @@ class DeviceFilters(FilterSchema):
     serial: str | None = Field(None, max_length=200)
     conflicted: bool | None = None
     seen_since: AwareDatetime | None = None
+    unseen_since: AwareDatetime | None = Field(None, description="Last seen before then.")
+    due_from: date | None = None
+    due_until: date | None = None
+    organisation: int | None = Field(
+        None, ge=0, lt=2**63, description="The id of an organisation, with all that stands below it."
+    )
+    q: str | None = Field(
+        None, max_length=100, description="Words, each of which stands in what names the device."
+    )
 
 
 class SiteFilters(FilterSchema):
@@ -111,16 +135,36 @@ class OfDevice(FilterSchema):
     device: int | None = Field(None, ge=0, lt=2**63)
 
 
+_DEVICE_COLUMNS: Final = {
+    "site": "site__code",
+    "seen_since": "last_seen__gte",
+    "unseen_since": "last_seen__lt",
+    "due_from": "plan__due__gte",
+    "due_until": "plan__due__lte",
+}
+_SEARCHED: Final = ("address", "hostname", "mac", "serial", "model", "manufacturer", "brand")
+
+
+def devices_where(filters: DeviceFilters) -> Q:
+    """The condition that the filters of the device list make, for programs as for pages."""
+    given = _given(filters, **_DEVICE_COLUMNS)
+    words, organisation = given.pop("q", ""), given.pop("organisation", None)
+    condition = _condition(given)
+    if organisation is not None:
+        path = Organisation.objects.filter(pk=organisation).values_list("path", flat=True).first()
+        condition &= Q(site__organisation__path__startswith=path) if path else Q(pk__in=())
+    for word in words.replace("\0", " ").split()[:MAX_WORDS]:
+        held = Q()
+        for column in _SEARCHED:
+            held |= Q(**{f"{column}__icontains": word})
+        condition &= held
+    return condition
+
+
 def _list(
     request: HttpRequest, listing: Listing, page: PageQuery, filters: dict[str, Any]
 ) -> HttpResponseBase:
-    for value in filters.values():
-        if isinstance(value, str) and "\0" in value:
-            # No text here holds one, and PostgreSQL refuses to look for it.
-            return answer(listing, frozenset(), page, {})
-        if isinstance(value, datetime) and not 1900 < value.year < 9999:
-            return answer(listing, frozenset(), page, {})
-    return answer(listing, asker(request).sites, page, filters)
+    return answer(listing, asker(request).sites, page, _condition(filters))
 
 
 @router.get("/devices", summary="Devices")
@@ -128,7 +172,7 @@ def get_devices(
     request: HttpRequest, page: Query[PageQuery], filters: Query[DeviceFilters]
 ) -> HttpResponseBase:
     """Devices, each with what is current of it."""
-    return _list(request, DEVICES, page, _given(filters, site="site__code", seen_since="last_seen__gte"))
+    return answer(DEVICES, asker(request).sites, page, devices_where(filters))
 
 
 @router.get("/sites", summary="Sites")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
 from inventory.models.fleet import EnrolmentCode, Job, JobState
-from inventory.models.people import AuditEntry, Membership, Role
+from inventory.models.people import AuditEntry, Membership, Role, SavedView, SignInFailure
 from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
 from inventory.models.removal import Alert, Plan, PlanChange
 from inventory.models.runs import Agent, ApiToken, Run, RunPart
@@ -29,8 +29,10 @@ __all__ = [
     "Role",
     "Run",
     "RunPart",
+    "SavedView",
     "Sensitivity",
     "Sighting",
+    "SignInFailure",
     "Site",
     "SiteTally",
     "Subnet",

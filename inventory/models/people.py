@@ -9,7 +9,7 @@ from django.db import models
 
 from inventory.models.places import Organisation
 
-__all__ = ["AuditEntry", "Membership", "Role"]
+__all__ = ["AuditEntry", "Membership", "Role", "SavedView", "SignInFailure"]
 
 
 class Role(models.TextChoices):
@@ -61,3 +61,32 @@ class AuditEntry(models.Model):
     def delete(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Refused: what was done stays done."""
         raise TypeError("an audit entry is never removed")
+
+
+class SavedView(models.Model):
+    """One person's own way to look at the devices: the query of that page, under a name."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="views")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2000, blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="saved_view")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SignInFailure(models.Model):
+    """How often signing in failed since when, for a name, an address, or one at the other."""
+
+    key = models.CharField(max_length=64, unique=True)
+    since = models.DateTimeField(db_index=True)
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return f"{self.count} since {self.since:%Y-%m-%d %H:%M}"

@@ -1,0 +1,214 @@
+"""One device: what it is with the evidence in words, where it was, what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+
+from fingerprints.compiled import compiled_matchers
+from fingerprints.rules import Knowledge
+from inventory import plans, rights, verification
+from inventory.api.lists import selected
+from inventory.api.reads import DEVICES
+from inventory.models import Device, Facts, Role
+from inventory.pages import words
+from inventory.pages.frame import Visitor, page, show
+from inventory.pages.steps import StepForm
+from inventory.timeline import TimelineError, next_states
+
+__all__ = ["Event", "Reason", "device", "events", "reasons"]
+
+_MOST: Final = 200
+_SWITCH: Final = {
+    "switch.name": "Switch",
+    "switch.port": "Port",
+    "switch.port-description": "Port is described as",
+    "switch.vlan": "VLAN of the port",
+    "switch.poe-watts": "Power drawn (W)",
+    "switch.poe-class": "Power class",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One piece of evidence in words: where the device said what, and what that tells us."""
+
+    where: str
+    said: str
+    tells: str
+    strength: str
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a device; `kind` is how it is drawn."""
+
+    at: datetime
+    title: str
+    text: str = ""
+    kind: str = ""
+
+
+@cache
+def _knowledge() -> Knowledge:
+    return compiled_matchers().knowledge
+
+
+def _strength(item: Mapping[str, Any]) -> str:
+    if item.get("proof"):
+        return "Proof: only devices of this maker say this"
+    weight = item.get("weight", 0.0)
+    for least, text in ((4.0, "Strong evidence"), (2.0, "Good evidence"), (0.0, "Weak evidence")):
+        if weight > least:
+            return text
+    return "Speaks against it" if weight < 0 else "Adds a detail"
+
+
+def _claims(claims: Mapping[str, Any]) -> str:
+    names = {
+        "manufacturer": "made by {}",
+        "brand": "sold as {}",
+        "model": "the model is {}",
+        "firmware": "the firmware is {}",
+        "device_class": "it is: {}",
+        "serial": "the serial number is {}",
+        "line": "of the line {}",
+    }
+    said = []
+    for name, value in claims.items():
+        text = words.CLASSES.get(str(value), str(value)).lower() if name == "device_class" else str(value)
+        said.append(names.get(name, f"{name.replace('_', ' ')}: {{}}").replace("{}", text))
+    return "; ".join(said)
+
+
+def reasons(said: Mapping[str, Any], knowledge: Knowledge) -> list[Reason]:
+    """The evidence of a verdict, the strongest first."""
+    rules = {rule.id: rule for rule in knowledge.rules}
+    found = []
+    for item in sorted(said.get("evidence") or (), key=lambda row: -float(row.get("weight") or 0)):
+        rule = rules.get(item.get("rule", ""))
+        field = knowledge.fields.get(item.get("field", ""))
+        found.append(
+            Reason(
+                field.says.partition(";")[0] if field else str(item.get("field", "")),
+                str(item.get("text", "")),
+                _claims(item.get("claims") or {}),
+                _strength(item),
+                str(item.get("rule", "")),
+                rule.source if rule else "",
+            )
+        )
+    return found[:_MOST]
+
+
+def events(device: Device) -> list[Event]:
+    """What happened, the latest first."""
+    found: list[Event] = []
+    for row in device.sightings.select_related("agent").order_by("-last_seen")[:_MOST]:
+        by = f" by {row.agent}" if row.agent else ""
+        vlan = f", VLAN {row.vlan}" if row.vlan is not None else ""
+        where = f"at {row.address or 'an unknown address'}{vlan}"
+        found.append(Event(row.first_seen, f"Seen {where}", f"Until {row.last_seen:%-d %B %Y, %H:%M}{by}."))
+    for verdict in device.verdicts.all()[:_MOST]:
+        maker = verdict.said.get("manufacturer") or "nobody knows who"
+        how = "Judged again here" if verdict.rejudged else "Judged"
+        level = words.LEVELS.get(str(verdict.said.get("level")), "").lower()
+        found.append(
+            Event(
+                verdict.since, f"{how}: made by {maker}", f"{level.capitalize()}. Rules {verdict.knowledge}."
+            )
+        )
+    for finding in device.findings.all()[:_MOST]:
+        named = ", ".join(str(match.get("policy")) for match in finding.matches)
+        found.append(
+            Event(
+                finding.since,
+                f"Finding: {words.FINDINGS.get(finding.status, finding.status)}",
+                f"Named by {named}." if named else "",
+                "alarm" if finding.status == "flagged" else "",
+            )
+        )
+    for change in device.plan_changes.select_related("by").order_by("-at")[:_MOST]:
+        who = f"By {change.by}." if change.by else ""
+        kind = {"returned": "alarm", "verified-gone": "good"}.get(change.after, "step")
+        text = f"{change.why[:1].upper()}{change.why[1:]}. {who}" if change.why else who
+        found.append(
+            Event(change.at, f"Removal: {words.STATES.get(change.after, 'not flagged any more')}", text, kind)
+        )
+    return sorted(found, key=lambda event: event.at, reverse=True)[:_MOST]
+
+
+def _places(observations: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Switch and port, where somebody asked the switches."""
+    said = {row.get("field"): str(row.get("text", "")) for row in observations}
+    return [(title, said[name]) for name, title in _SWITCH.items() if name in said]
+
+
+@page("POST")
+def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase:
+    """The page of one device."""
+    if key >= 2**63:
+        raise Http404
+    rows = selected(DEVICES, visitor.reach, Q()).select_related("site__organisation", "plan")
+    found: Device = get_object_or_404(rows, pk=key)
+    technician = visitor.may(Role.TECHNICIAN, found.site)
+    planner = visitor.may(Role.PLANNER, found.site)
+    allowed = [
+        state
+        for state in next_states(found.plan_state)
+        if planner or (technician and rights.needed(state) == Role.TECHNICIAN)
+    ]
+    form = StepForm(request.POST or None, states=allowed) if allowed else None
+    status = 200
+    if request.method == "POST":
+        status = 403 if form is None else 422
+        if form is not None and form.is_valid():
+            try:
+                plans.take(found, form.step(), visitor.user)
+            except TimelineError as why:
+                form.add_error(None, f"{str(why)[:1].upper()}{str(why)[1:]}")
+            else:
+                messages.success(request, f"Removal: {words.STATES[form.step().state].lower()}.")
+                return redirect("device", key)
+    verdict = found.verdicts.first()
+    finding = found.findings.first()
+    facts = Facts.objects.filter(device=found).first()
+    plan = getattr(found, "plan", None)
+    since = max(found.last_seen, plan.removed_at or found.last_seen) if plan else found.last_seen
+    context = {
+        "device": found,
+        "said": verdict.said if verdict else {},
+        "verdict": verdict,
+        "reasons": reasons(verdict.said, _knowledge()) if verdict else [],
+        "matches": finding.matches if finding else [],
+        "plan": plan,
+        "missed": verification.absences(found, since) if found.plan_state == "removed" else 0,
+        "needed_absences": verification.needed(),
+        "identities": [identity.key for identity in found.identities.all()[:_MOST]],
+        "twins": _twins(visitor, found) if found.conflicted else [],
+        "switch": _places(facts.observations if facts else ()),
+        "facts": facts,
+        "observations": facts.observations[:_MOST] if facts else [],
+        "events": events(found),
+        "alerts": found.alerts.filter(settled=None),
+        "form": form,
+    }
+    return show(request, visitor, "device.html", "devices", context, status)
+
+
+def _twins(visitor: Visitor, found: Device) -> list[Device]:
+    """Other devices that carry a key of this one, as far as the visitor may see them."""
+    keys = found.identities.values("key")
+    rows = selected(DEVICES, visitor.reach, Q()).filter(identities__key__in=keys)
+    return list(rows.exclude(pk=found.pk).select_related("site").distinct()[:10])

@@ -1,0 +1,73 @@
+"""Tests of the overview, of the frame around every page."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from inventory.models import Organisation
+from tests.inventory.pages.conftest import Browse
+
+
+def _figures(text: str) -> dict[str, int]:
+    pairs = re.findall(r'class="value">([\d,]+)</span><span class="label"><a [^>]*>([^<]+)<', text)
+    return {name: int(number.replace(",", "")) for number, name in pairs}
+
+
+def test_it_counts_what_the_visitor_may_see(browse: Browse) -> None:
+    """A council's people see theirs, a ministry's theirs, a superuser all, somebody without a role nothing."""
+    found = {
+        role: _figures(browse(role).get("/").content.decode()) for role in ("viewer", "stranger", "root")
+    }
+    assert found["viewer"] == {"Devices": 30, "Flagged": 22, "Suspected": 2, "Unidentified": 2, "Clear": 4}
+    assert found["stranger"]["Devices"] == 18
+    assert found["root"]["Devices"] == 48
+    assert "Nothing has been found yet" in browse("nobody").get("/").content.decode()
+    part = Organisation.objects.get(name="Northshire Schools")
+    assert _figures(browse("viewer").get(f"/?organisation={part.pk}").content.decode())["Devices"] == 18
+    other = Organisation.objects.get(name="Ministry of Works")
+    assert _figures(browse("viewer").get(f"/?organisation={other.pk}").content.decode())["Devices"] == 30
+
+
+def test_it_names_what_needs_somebody(browse: Browse) -> None:
+    """A device that came back, a plan that is late, an agent that never reported, a token that ends."""
+    text = browse("viewer").get("/").content.decode()
+    for part in (
+        "seen at 10.0.1.5 again",
+        "1 overdue",
+        "box-depot",
+        "never reported",
+        "box-schools",
+        "has a token until",
+    ):
+        assert part in text
+    assert "box-works" not in text
+
+
+@pytest.mark.usefixtures("database")
+def test_an_empty_inventory_says_what_to_do_next() -> None:
+    """The first pages of a newcomer name the commands that fill them."""
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.create_superuser("root"))
+    for address in ("/", "/devices"):
+        text = client.get(address).content.decode()
+        assert "camcensus scan" in text
+        assert "camcensus inventory token" in text
+
+
+def test_pages_need_nothing_from_elsewhere(browse: Browse) -> None:
+    """No address of others, no style or script within; the files are served, and may be kept."""
+    client = browse("viewer")
+    answer = client.get("/")
+    text = answer.content.decode()
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+    assert not re.findall(r"<style|<script(?! src)|\sstyle=|\son[a-z]+=", text)
+    for address in re.findall(r'(?:src|href)="(/static/[^"]+)"', text):
+        file = client.get(address)
+        assert file.status_code == 200
+        assert "max-age=86400" in file["Cache-Control"]
+        file.close()
