@@ -26,6 +26,7 @@ from agent.probes.foscam import FOSCAM
 from agent.probes.gige_vision import GIGE_VISION
 from agent.probes.hanwha import HANWHA
 from agent.probes.hikvision_ehome import HIKVISION_EHOME
+from agent.probes.hikvision_sdk import HIKVISION_SDK
 from agent.probes.http import HTTP
 from agent.probes.isapi import ISAPI
 from agent.probes.lantronix import LANTRONIX
@@ -58,7 +59,7 @@ from agent.probes.vision_360 import VISION_360
 from agent.probes.vivotek import VIVOTEK
 from agent.probes.vstarcam import VSTARCAM
 from agent.probes.ws_discovery import WS_DISCOVERY
-from agent.probes.xiongmai import XIONGMAI
+from agent.probes.xiongmai import XIONGMAI, XIONGMAI_TCP
 from agent.wire import Probe
 
 __all__ = ["ALL", "probe_named"]
@@ -73,12 +74,14 @@ ALL: Final[tuple[Probe, ...]] = (
     SADP,
     SADP_RAW,
     HIKVISION_EHOME,
+    HIKVISION_SDK,
     DHIP,
     DAHUA_LEGACY,
     DAHUA_DVRIP,
     TPLINK_TDP,
     TPLINK_BEACON,
     XIONGMAI,
+    XIONGMAI_TCP,
     BOSCH,
     HANWHA,
     PANASONIC,

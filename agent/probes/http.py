@@ -1,7 +1,7 @@
 """HTTP, plain or inside TLS: headers, title, body, favicon, with the few questions that tell makers apart.
 
-Tolerant of what old cameras send. A client's request says the client's agent and the path it
-wanted; an answer says everything about its server. Every question is an unauthenticated GET,
+Tolerant of what old cameras send. A client's request says the client's agent, the path it
+wanted and the name of the server it wanted it from; an answer says everything about its server. Every question is an unauthenticated GET,
 at most seven to a port: the first page, where it leads to (twice), its icon, a page that
 nobody has, and then the makers' own paths.
 """
@@ -38,6 +38,8 @@ _MOVED: Final = (
 _STATUS: Final = re.compile(rb"[\r\n]{0,4}HTTP/\d")
 _REQUEST: Final = re.compile(rb"(?:GET|POST|HEAD|PUT|OPTIONS|DELETE) [^\s]{1,2000} HTTP/\d\.\d\r?\n")
 _PATH: Final = re.compile(rb"[A-Z]{3,8} ([^\s]{1,2000}) HTTP/\d")
+_NAMED: Final = re.compile(r"((?:[A-Za-z0-9_-]{1,63}\.){1,16}[A-Za-z][A-Za-z0-9-]{0,62})\.?(?::\d{1,5})?")
+"""A name of the world in a Host header; an address says only what the packet says."""
 _TEXT: Final = re.compile(r"text|xml|json|html|javascript|^$", re.IGNORECASE)
 _IMAGE_STARTS: Final = (b"\0\0\1\0", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
 _HEADERS: Final = frozenset(
@@ -187,6 +189,9 @@ def _dissect(payload: bytes, asked: bytes) -> Iterator[Fact]:
         if path.startswith("/") and path != "/" and head.first("user-agent") != _OURS:
             yield Fact("http.path", masked(path), "listener")
         yield from (Fact("http.user-agent", agent) for agent in head.values("user-agent"))
+        name = _NAMED.fullmatch(head.first("host"))
+        if name:
+            yield Fact("http.host", name[1].lower())
         if head.end is None:
             return
         length = head.first("content-length")
@@ -263,6 +268,7 @@ HTTP: Final = Probe(
         "http.favicon.mmh3",
         "http.path",
         "http.user-agent",
+        "http.host",
     ),
     mine=_mine,
     dissect=_dissect,

@@ -83,6 +83,35 @@ def test_an_answer_gives_status_headers_title_and_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("Dev.Hik-Connect.com", "dev.hik-connect.com"),
+        ("api.eu.xiaoyi.com:8080", "api.eu.xiaoyi.com"),
+        ("easy4ip.com.", "easy4ip.com"),
+        ("192.0.2.7", None),
+        ("192.0.2.7:80", None),
+        ("[2001:db8::7]", None),
+        ("camera", None),
+        ("a b.example", None),
+    ],
+)
+def test_a_request_names_its_server(host: str, name: str | None) -> None:
+    """A name in the Host header is whom the client calls; an address or a single word is not kept."""
+    request = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    said = [(fact.field, fact.text, fact.about) for fact in HTTP.dissect(request, b"")]
+    assert said == ([("http.host", name, "speaker")] if name else [])
+    three_ways(HTTP, request)
+
+
+@needs_shared
+def test_a_recorded_camera_calls_its_maker() -> None:
+    """A Yi camera's plain requests name its maker's cloud."""
+    capture = SHARED / "pcaps" / "pos-yi-camera-setup-lan.pcap"
+    said = {fact for part in streams(capture, 80) for fact in facts(part, b"")}
+    assert ("http.host", "api.eu.xiaoyi.com") in said
+
+
+@pytest.mark.parametrize(
     "payload",
     [
         HIKVISION,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agent.probes.xiongmai import XIONGMAI
+from agent.probes.xiongmai import XIONGMAI, XIONGMAI_TCP
 from agent.wire import Malformed
 from tests.places import SHARED, needs_shared
 from tests.probe_cases import only_malformed, three_ways
@@ -82,3 +82,54 @@ def test_recorded_settings() -> None:
         said = dict(facts(payload))
         assert {"discovery.xiongmai.version", "discovery.xiongmai.build-date"} <= said.keys()
         three_ways(XIONGMAI, payload)
+
+
+INFORMATION = (
+    b'{ "Name" : "SystemInfo", "Ret" : 100, "SessionID" : "0x7", "SystemInfo" : { "AlarmInChannel" : 1, '
+    b'"BuildTime" : "2016-12-20 18:50:36", "HardWare" : "50H20L_18EV200_S38", '
+    b'"SerialNo" : "0000000000000001", "SoftWareVersion" : "V4.02.R12.00018520", "UpdataTime" : "" } }\n\0'
+)
+"""In the form of the texts that client authors published."""
+
+
+def message(body: bytes, number: int, sender: int = 1) -> bytes:
+    """A message of a device, or of a client (0)."""
+    return (
+        bytes([255, sender, 0, 0])
+        + bytes(10)
+        + number.to_bytes(2, "little")
+        + len(body).to_bytes(4, "little")
+        + body
+    )
+
+
+def stream_facts(payload: bytes) -> list[tuple[str, str]]:
+    return [(fact.field, fact.text) for fact in XIONGMAI_TCP.dissect(payload, b"")]
+
+
+def test_a_session_names_the_device() -> None:
+    """Answers one behind another: that it answered, then what it states of itself."""
+    login = message(b'{ "AliveInterval" : 20, "Ret" : 100, "SessionID" : "0x7" }\n\0', 1001)
+    whole = login + message(INFORMATION, 1021) + message(BODY, 1043)
+    assert XIONGMAI_TCP.mine(whole)
+    assert stream_facts(whole) == [
+        ("discovery.xiongmai.answer", "Sofia"),
+        ("discovery.xiongmai.build-date", "2016-12-20 18:50:36"),
+        ("discovery.xiongmai.hardware", "50H20L_18EV200_S38"),
+        ("discovery.xiongmai.serial", "0000000000000001"),
+        ("discovery.xiongmai.version", "V4.02.R12.00018520"),
+        *SAID,
+    ]
+    three_ways(XIONGMAI_TCP, whole)
+    only_malformed(XIONGMAI_TCP, whole)
+
+
+def test_a_client_and_video_say_nothing() -> None:
+    """A login, video behind the same header and a header alone are no device's word."""
+    for payload in (
+        message(b'{ "UserName" : "admin" }', 1000, 0),
+        message(b"\0\0\1\xfc", 1412),
+        message(b"", 1),
+    ):
+        assert not XIONGMAI_TCP.mine(payload)
+        assert stream_facts(payload) == []
