@@ -100,7 +100,9 @@ class Message:
 
     `sender` and `receiver` are the frame's or socket's own addresses. `asked` is the
     request this answers, if known. `protocol` is set when whoever asked knows it.
-    `whole` is False when the capture cut the bytes short.
+    `whole` is False when the capture cut the bytes short. `moved` is set where a connection that these
+    bytes opened has ended: all bytes that the sender said in it, then all that the receiver said. The
+    same Message was told before, without that.
     """
 
     transport: Transport
@@ -113,6 +115,7 @@ class Message:
     via: str = ""
     frame: int | None = None
     whole: bool = True
+    moved: tuple[int, int] | None = None
 
 
 Dissect = Callable[[bytes, bytes], Iterator[Fact]]

@@ -227,6 +227,9 @@ def _cloud_contact_to_json(row: CloudContact) -> dict[str, Any]:
         "addresses": list(row.addresses),
         "fields": list(row.fields),
         "count": row.count,
+        "connections_measured": row.measured,
+        "bytes_sent": row.bytes_sent,
+        "bytes_received": row.bytes_received,
         "first_seen": _time(row.first_seen),
         "last_seen": _time(row.last_seen),
     }
@@ -379,6 +382,9 @@ def _cloud_contact(row: object, where: str) -> CloudContact:
         _number(row, "count", where) or 0,
         _at(row.get("first_seen")),
         _at(row.get("last_seen")),
+        _number(row, "connections_measured", where) or 0,
+        _number(row, "bytes_sent", where),
+        _number(row, "bytes_received", where),
     )
 
 

@@ -299,7 +299,9 @@ class CloudContact:
     """One device's calls for one name of a maker's cloud.
 
     `addresses` are those it reached under that name, `fields` the fields in which it named it,
-    `count` how many messages did.
+    `count` how many messages did. Of the connections opened with that name `measured` were seen from
+    beginning to end; in these the device sent `bytes_sent` and got `bytes_received` (None where there
+    is no such connection: how much it was is then unknown, not nothing).
     """
 
     device: str
@@ -310,6 +312,9 @@ class CloudContact:
     count: int = 1
     first_seen: float | None = None
     last_seen: float | None = None
+    measured: int = 0
+    bytes_sent: int | None = None
+    bytes_received: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,10 +186,12 @@ def _places(devices: Iterable[Device], columns: int) -> Iterator[str]:
 
 
 def _phone_home(report: Report, columns: int) -> Iterator[str]:
-    """Which devices call makers' clouds: a line for each device and maker."""
+    """Which devices call makers' clouds: a line for each device and maker, with the bytes that are known."""
     calls: dict[tuple[str, str], Counter[str]] = {}
+    moved: Counter[tuple[str, str]] = Counter()
     for row in report.phone_home:
         calls.setdefault((row.device, row.maker), Counter())[row.name] += row.count
+        moved[row.device, row.maker] += (row.bytes_sent or 0) + (row.bytes_received or 0)
     if not calls:
         return
     places = {device.id: device.addresses[0] if device.addresses else device.id for device in report.devices}
@@ -200,10 +202,23 @@ def _phone_home(report: Report, columns: int) -> Iterator[str]:
         most = names.most_common(1)[0][0]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         times = f"{names.total()} time{'' if names.total() == 1 else 's'}"
+        volume = moved[device, maker]
+        size = f", {_size(volume)}" if volume else ""
         where = visible(places.get(device, device))
-        yield from _wrapped(f"  {where}: {visible(maker)}, {shortened(most, 80)}{more}, {times}", columns)
+        line = f"  {where}: {visible(maker)}, {shortened(most, 80)}{more}, {times}{size}"
+        yield from _wrapped(line, columns)
     if len(ranked) > _MAX_CALLERS:
         yield f"  and {len(ranked) - _MAX_CALLERS} more (--format json has all)"
+
+
+def _size(volume: int) -> str:
+    """A number of bytes in words: ``812 bytes``, ``34 kB``, ``5.6 MB``, ``7.8 GB``."""
+    if volume < 1_000:
+        return f"{volume} bytes"
+    if volume < 1_000_000:
+        return f"{volume // 1_000} kB"
+    unit, name = (1_000_000, "MB") if volume < 1_000_000_000 else (1_000_000_000, "GB")
+    return f"{volume / unit:.1f} {name}"
 
 
 def _not_seen(report: Report, columns: int) -> Iterator[str]:

@@ -26,6 +26,11 @@ __all__ = ["CaptureStats", "Reading"]
 
 _UDP, _TCP, _ICMP6 = 17, 6, 58
 _TRANSPORTS: Final[dict[int, Transport]] = {_UDP: "udp", _TCP: "tcp", _ICMP6: "icmp6"}
+_NEAR: Final = (
+    *("10.", "192.168.", "169.254.", "127.", "fe80:", "fc", "fd"),
+    *(f"172.{number}." for number in range(16, 32)),
+)
+"""Beginnings of addresses that are not of the internet."""
 _SYN_ACK: Final = 0x12
 _MAX_HOSTS: Final = 65_536
 _MAX_OPEN: Final = 65_536
@@ -283,6 +288,9 @@ class Reading:
         return True
 
     def _turn(self, turn: Turn, said: list[Message]) -> None:
+        if turn.moved is not None and turn.packet.target.startswith(_NEAR):
+            # How much went from one host of the site to another is nobody's question.
+            return
         for probe in self._tcp:
             if probe.mine(turn.payload):
                 said.append(
@@ -294,6 +302,7 @@ class Reading:
                         turn.number,
                         asked=turn.asked,
                         whole=False,
+                        moved=turn.moved,
                     )
                 )
                 return
@@ -308,6 +317,7 @@ class Reading:
         *,
         asked: bytes = b"",
         whole: bool | None = None,
+        moved: tuple[int, int] | None = None,
     ) -> Message:
         return Message(
             _TRANSPORTS[packet.protocol],
@@ -320,4 +330,5 @@ class Reading:
             via=self.name,
             frame=number or None,
             whole=not packet.missing if whole is None else whole,
+            moved=moved,
         )

@@ -9,13 +9,16 @@ protocol, where the message before it has not ended, where it answers a question
 beginning of a connection. The directions of which more is wanted are told to the capture filter
 (`Streams.hungry`), which has no memory of its own. Everything is bounded: bytes a turn, turns a
 connection, connections, bytes and hungry directions in all.
+
+How much was said is known without reading it: the last segments of a connection say how many bytes
+each side sent since it was opened. The first turn then comes out once more, with these numbers.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.capture.decode import Packet
@@ -34,6 +37,8 @@ _MAX_WAITING: Final = 64
 _WINDOW: Final = 1 << 20
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _SPACE: Final = 1 << 32
+_LONGEST_OPENING: Final = 4_096
+"""Longest first turn that is kept until the connection ends: a question or a hello is shorter."""
 _ANSWERS: Final = (b"HTTP/", b"RTSP/", b"SIP/")
 
 _Key = tuple[object, ...]
@@ -43,13 +48,18 @@ _Heard = tuple[Packet, float | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said until the other spoke: `packet` is its first; `asked` the turn before."""
+    """What one side said until the other spoke: `packet` is its first; `asked` the turn before.
+
+    `moved` is set where a connection has ended, whose first turn was this: all bytes that this side
+    said in it, then all that the other said. It had come out before, without them.
+    """
 
     packet: Packet
     payload: bytes
     asked: bytes
     at: float | None
     number: int
+    moved: tuple[int, int] | None = None
 
 
 class _Side:
@@ -112,9 +122,20 @@ class _Side:
 
 
 class _Flow:
-    """Two sides, with the turn that is being spoken."""
+    """Two sides, with the turn that is being spoken, and the first one until the connection ends."""
 
-    __slots__ = ("began", "first", "last", "sides", "speaker", "turn", "turns", "weight")
+    __slots__ = (
+        "began",
+        "ends",
+        "first",
+        "last",
+        "opening",
+        "sides",
+        "speaker",
+        "turn",
+        "turns",
+        "weight",
+    )
 
     def __init__(self) -> None:
         self.sides = (_Side(), _Side())
@@ -126,6 +147,9 @@ class _Flow:
         self.last = b""
         self.turns = 0
         self.weight = 0
+        self.ends: list[int] | None = None
+        """How many bytes each side said, -1 while it is not known; None where the beginning was not seen."""
+        self.opening: Turn | None = None
 
     def finish(self, done: list[Turn]) -> None:
         """End the turn that is being spoken."""
@@ -133,7 +157,10 @@ class _Flow:
             return
         packet, at, number = self.first
         payload = bytes(self.turn)
-        done.append(Turn(packet, payload, self.last, at, number))
+        turn = Turn(packet, payload, self.last, at, number)
+        done.append(turn)
+        if not self.turns and self.ends is not None and len(payload) <= _LONGEST_OPENING:
+            self.opening = turn
         self.last = payload
         self.turn = bytearray()
         self.began = 0
@@ -143,8 +170,29 @@ class _Flow:
     def weigh(self) -> int:
         """How many bytes are kept more than when this was asked last."""
         weight = len(self.turn) + len(self.last) + self.sides[0].held + self.sides[1].held
+        if self.opening is not None:
+            weight += len(self.opening.payload)
         more, self.weight = weight - self.weight, weight
         return more
+
+    def end(self, number: int, packet: Packet) -> None:
+        """Learn from the last segment of one side how much it said; from a reset also what it had heard."""
+        if self.ends is None:
+            return
+        if self.ends[number] < 0:
+            self.ends[number] = self.sides[number].place(packet.sequence) + len(packet.payload)
+        if self.ends[1 - number] < 0 and packet.flags & _RST and packet.flags & _ACK:
+            self.ends[1 - number] = self.sides[1 - number].place(packet.acknowledged)
+
+    def measure(self, done: list[Turn]) -> None:
+        """Let the first turn come out with what both sides said, once, as soon as both have ended."""
+        opening, ends = self.opening, self.ends
+        if opening is None or ends is None or min(ends) < 0:
+            return
+        self.opening = None
+        packet = opening.packet
+        side = 0 if (packet.source, packet.source_port) <= (packet.target, packet.target_port) else 1
+        done.append(replace(opening, moved=(ends[side], ends[1 - side])))
 
 
 class Streams:
@@ -192,7 +240,7 @@ class Streams:
         elif packet.payload and flow.turns < MAX_TURNS:
             self._segment(key, flow, side, (packet, at, number))
         if packet.flags & (_FIN | _RST):
-            self._ended(key, flow, side, reset=bool(packet.flags & _RST))
+            self._ended(key, flow, side, packet)
         if key in self._flows:
             self._total += flow.weigh()
         while len(self._flows) > MAX_FLOWS or self._total > _MAX_TOTAL:
@@ -215,6 +263,8 @@ class Streams:
     def _open(self, key: _Key, flow: _Flow, side: int, packet: Packet) -> None:
         """A connection that is accepted: the first bytes of both sides are wanted, whatever they are."""
         self._flows.move_to_end(key)
+        if flow.sides[0].next is flow.sides[1].next is None:
+            flow.ends = [-1, -1]
         for number, first in ((side, packet.sequence + 1), (1 - side, packet.acknowledged)):
             if flow.sides[number].next is None:
                 flow.sides[number].next = first % _SPACE
@@ -315,13 +365,15 @@ class Streams:
             self._flows[other].sides[which].want = 0
             self.starved += 1
 
-    def _ended(self, key: _Key, flow: _Flow, number: int, *, reset: bool) -> None:
-        if reset:
+    def _ended(self, key: _Key, flow: _Flow, number: int, packet: Packet) -> None:
+        flow.end(number, packet)
+        if packet.flags & _RST:
             self._close(key)
         elif not flow.sides[number].waiting:
             if flow.speaker == number:
                 flow.finish(self._done)
             self._want(key, flow, number, 0)
+            flow.measure(self._done)
 
     def _close(self, key: _Key) -> None:
         flow = self._flows[key]
@@ -329,6 +381,7 @@ class Streams:
             if flow.turns < MAX_TURNS:
                 self._give_up(key, flow, number, None)
         flow.finish(self._done)
+        flow.measure(self._done)
         for number in (0, 1):
             self._want(key, flow, number, 0)
         del self._flows[key]

@@ -33,10 +33,17 @@ MakerOf = Callable[[str], Cloud | None]
 
 @dataclass(slots=True)
 class Call:
-    """One host's calls for one name: whose, how often, when, where to, by which fields told."""
+    """One host's calls for one name: whose, how often, when, where to, by which fields told.
+
+    `measured` of them were connections whose beginning and end were seen: in these the host sent
+    `sent` bytes and got `received`.
+    """
 
     maker: str
     count: int = 0
+    measured: int = 0
+    sent: int = 0
+    received: int = 0
     times: Times = field(default_factory=Times)
     addresses: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
@@ -50,6 +57,9 @@ class Call:
     def merge(self, other: Call) -> None:
         """Take in the calls for the same name elsewhere."""
         self.count += other.count
+        self.measured += other.measured
+        self.sent += other.sent
+        self.received += other.received
         self.times.merge(other.times)
         self.reach(other.addresses)
         self.fields |= other.fields
@@ -75,6 +85,14 @@ class Clouds:
             self._names[key] = self._names.get(key, 0) + 1
             call = self.calls[key, name] = Call(maker)
         return call
+
+    def weigh(self, key: Key, name: str, maker: str, moved: tuple[int, int]) -> None:
+        """Note how many bytes a host sent to a name and got from it, in one connection."""
+        call = self.call(key, name, maker)
+        if call is not None:
+            call.measured += 1
+            call.sent += moved[0]
+            call.received += moved[1]
 
     def merge(self, other: Clouds) -> None:
         """Take in what was counted elsewhere."""

@@ -285,6 +285,9 @@ def cloud_contacts(clouds: Clouds, names: Names, listed: set[str]) -> tuple[Clou
             call.count,
             call.times.first,
             call.times.last,
+            call.measured,
+            call.sent if call.measured else None,
+            call.received if call.measured else None,
         )
         for (device, maker, name), call in sorted(found.items(), key=lambda item: item[0])
     )

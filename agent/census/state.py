@@ -17,7 +17,7 @@ from fingerprints.model import Fact, Observation, Problem, Speaker
 
 __all__ = ["read", "write"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts, attached: Attached) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def write(hosts: Hosts, talk: Talk, clouds: Clouds, counts: Counts, attached: At
                 call.times.last,
                 sorted(call.addresses),
                 sorted(call.fields),
+                [call.measured, call.sent, call.received],
             ]
             for (key, name), call in clouds.calls.items()
         ],
@@ -93,10 +94,14 @@ def _read(state: Mapping[str, Any]) -> tuple[dict[Key, Host], Talk, Clouds, Coun
     for party, names in state["searches"]:
         for name in names:
             talk.search(_party_in(party), name)
-    for raw, name, maker, count, first, last, addresses, fields in state["calls"]:
+    for raw, name, maker, count, first, last, addresses, fields, moved in state["calls"]:
         call = clouds.call(_key_in(raw), name, maker)
         if call is not None:
             call.count += count
+            measured, sent, received = moved
+            call.measured += measured
+            call.sent += sent
+            call.received += received
             call.times.seen(first)
             call.times.seen(last)
             call.reach(addresses)

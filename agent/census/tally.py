@@ -131,7 +131,7 @@ class Tally:
     def feed(self, message: Message) -> bool:
         """Take one Message: what it says is kept under whoever it describes. Whether it said anything new."""
         at = message.at
-        if at is not None and not believable(at):
+        if at is not None and not believable(at) and message.moved is None:
             self._counts.times += 1
         key = _key(message.sender)
         if key is not None:
@@ -158,6 +158,9 @@ class Tally:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[exact if effect.malformed else name] = effect
+        if message.moved is not None:
+            self._weigh(effect, message.moved)
+            return False
         self._apply(effect, at)
         return known is None and effect.probe is not None
 
@@ -235,6 +238,13 @@ class Tally:
                 call.fields.add(field)
                 if address is not None:
                     call.reach((address,))
+
+    def _weigh(self, effect: _Effect, moved: tuple[int, int]) -> None:
+        """Count the bytes of a connection for the name that it was opened with, if that is a cloud's."""
+        # A resolver that is asked for a name is not who has it.
+        named = next((call for call in effect.calls if call.field != "dns.query"), None)
+        if named is not None:
+            self._clouds.weigh(named.key, named.name, named.maker, moved)
 
     def _names(self, message: Message) -> tuple[int, int]:
         """What stands for a Message in memory: by all that facts can depend on, and by everything.

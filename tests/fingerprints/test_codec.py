@@ -80,8 +80,9 @@ REPORT = Report(
     (
         CloudContact(
             "28:57:be:00:00:01", "Hikvision", "dev.hik-connect.com", ("203.0.113.7",), ("tls.sni",), 3,
-            1_700_000_000.0, 1_700_000_060.0,
+            1_700_000_000.0, 1_700_000_060.0, 2, 1_200, 40_000,
         ),
+        CloudContact("28:57:be:00:00:01", "Hikvision", "hik-connect.com", (), ("dns.query",), 1),
     ),
 )  # fmt: skip
 

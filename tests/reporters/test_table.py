@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from fingerprints.model import CloudContact, Device, Finding, Report, Verdict
 from reporters.table import write
 
@@ -51,6 +53,22 @@ def test_calls_home_are_grouped() -> None:
     shown = lines(Report((CAMERA,), phone_home=rows))
     assert "Calls to makers' clouds" in shown
     assert "  192.0.2.7: Hikvision, dev.hik-connect.test and 1 more, 9 times" in shown
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "words"),
+    [
+        (None, None, "1 time"),
+        (800, 12, "1 time, 812 bytes"),
+        (34_000, 999, "1 time, 34 kB"),
+        (5_000_000, 600_000, "1 time, 5.6 MB"),
+        (7_800_000_000, 0, "1 time, 7.8 GB"),
+    ],
+)
+def test_bytes_sent_home_are_told_where_known(sent: int | None, received: int | None, words: str) -> None:
+    """Both directions together; nothing is said of what is not known."""
+    row = CloudContact(CAMERA.id, "Hikvision", "hik-connect.test", bytes_sent=sent, bytes_received=received)
+    assert f"  192.0.2.7: Hikvision, hik-connect.test, {words}" in lines(Report((CAMERA,), phone_home=(row,)))
 
 
 def test_what_a_device_called_cannot_play_tricks() -> None:

@@ -231,3 +231,50 @@ def test_memory_is_bounded() -> None:
         for turn in streams.add(segment(SERVER, 1, body, other=("10.0.0.3", port)), None, 0)
     ]
     assert streams.evicted == len(kept) > 1_000
+
+
+def moved(packets: list[Packet]) -> list[tuple[str, bytes, tuple[int, int] | None]]:
+    """Who opened a connection that ended, with what, and how much both sides said."""
+    return [(turn.packet.source, turn.payload, turn.moved) for turn in turns(packets, talks) if turn.moved]
+
+
+def opened(first: int = 99, other: int = 499) -> list[Packet]:
+    """The handshake, and a question with the beginning of its answer."""
+    return [
+        segment(CLIENT, first, flags=SYN),
+        segment(SERVER, other, flags=SYN | ACK, acknowledged=(first + 1) % (1 << 32)),
+        segment(CLIENT, first + 1, b"GET / HTTP/1.1\r\n\r\n", acknowledged=(other + 1) % (1 << 32)),
+        segment(SERVER, other + 1, HEAD + b"nine more", acknowledged=(first + 19) % (1 << 32)),
+    ]
+
+
+def test_the_end_of_a_connection_tells_how_much_was_said() -> None:
+    """Between beginning and end nothing needs to be seen: sequence numbers count, though they wrap."""
+    for first, other in ((99, 499), ((1 << 32) - 10, (1 << 32) - 1)):
+        ends = [
+            segment(SERVER, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
+            segment(SERVER, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
+            segment(CLIENT, first + 1 + 70_000, flags=FIN | ACK, acknowledged=1),
+        ]
+        expected = [(CLIENT[0], b"GET / HTTP/1.1\r\n\r\n", (70_000, 5_000_003))]
+        assert moved([*opened(first, other), *ends]) == expected
+        assert moved([*opened(first, other), *reversed(ends)]) == expected
+
+
+def test_a_reset_tells_what_was_heard() -> None:
+    """Who resets says where the other side was."""
+    reset = segment(CLIENT, 100 + 70_000, flags=RST | ACK, acknowledged=500 + 9_000)
+    assert [row[2] for row in moved([*opened(), reset])] == [(70_000, 9_000)]
+
+
+def test_what_was_not_seen_is_not_guessed() -> None:
+    """Without its beginning, without both ends, or behind two gigabytes, how much it was is not known."""
+    client, server = (
+        segment(CLIENT, 100 + 70_000, flags=FIN | ACK, acknowledged=1),
+        segment(SERVER, 500 + 9_000, flags=FIN | ACK, acknowledged=1),
+    )
+    far = segment(SERVER, 500 + (1 << 31) + 9_000, flags=FIN | ACK, acknowledged=1)
+    assert moved([*opened()[2:], client, server]) == []
+    assert moved([*opened(), client]) == []
+    assert moved([*opened(), client, far]) == []
+    assert moved([*opened(), client, segment(SERVER, 600, flags=RST)]) != []

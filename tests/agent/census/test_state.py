@@ -67,6 +67,7 @@ MESSAGES = st.builds(
     at=st.sampled_from(TIMES),
     via=st.sampled_from(["a.pcap", "b.pcap", "scan"]),
     frame=st.integers(1, 4),
+    moved=st.sampled_from([None, None, (7, 1_000)]),
 )
 
 REPEATED = st.lists(
@@ -166,7 +167,7 @@ def test_problems_and_counts_are_carried(judge: Judge) -> None:
     assert [problem.where for problem in report.problems] == ["a.pcap frame 3, 10.0.0.1", "a.pcap"]
 
 
-@pytest.mark.parametrize("state", [{}, {"census": 2}, {"census": 1}, {"census": 1, "hosts": [[1]]}])
+@pytest.mark.parametrize("state", [{}, {"census": 1}, {"census": 2}, {"census": 2, "hosts": [[1]]}])
 def test_what_is_no_state_is_refused(judge: Judge, state: dict[str, Any]) -> None:
     """Anything else than a state is a ValueError, and changes nothing."""
     made = Tally(judge, (), PROBES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -187,6 +188,26 @@ def test_calls_to_clouds_are_counted(judge: Judge) -> None:
     assert (row.device, row.maker, row.name, row.count) == (CAMERA, "Acme", "dev.acme.test", 4)
     assert (row.addresses, row.fields) == (("203.0.113.7",), ("dns.query", "tls.sni"))
     assert (row.first_seen, row.last_seen) == (NOON, NOON + 120)
+    jsonschema.validate(report_to_json(report), schema())
+
+
+def test_bytes_of_connections_to_clouds_are_counted(judge: Judge) -> None:
+    """A connection that has ended adds its bytes to the name it was opened with, but is no second call."""
+    census = tally(judge, maker_of=lambda name: SimpleNamespace(maker="Acme") if "acme" in name else None)
+    for port, moved in ((40_001, (500, 7_000)), (40_002, (300, 1))):
+        hello = said("tls.sni=dev.acme.test", CAMERA, "203.0.113.7", ports=(port, 443))
+        assert census.feed(hello) == (port == 40_001)
+        assert not census.feed(replace(hello, moved=moved))
+    census.feed(said("tls.sni=dev.acme.test", CAMERA, "203.0.113.7", ports=(40_003, 443)))
+    census.feed(said("dns.query=api.acme.test", CAMERA, "192.168.1.1", moved=(30, 90)))
+    census.feed(said("dns.query=api.acme.test", CAMERA, "192.168.1.1"))
+    census.feed(said("tls.sni=example.org", CAMERA, "203.0.113.8", moved=(1, 2)))
+    report = census.report()
+    api, dev = report.phone_home
+    assert (dev.count, dev.measured, dev.bytes_sent, dev.bytes_received) == (3, 2, 800, 7_001)
+    # What a resolver was told is not what the cloud was.
+    assert (api.count, api.measured, api.bytes_sent, api.bytes_received) == (1, 0, None, None)
+    assert covered(report)["messages_read"] == {"lines": 4}
     jsonschema.validate(report_to_json(report), schema())
 
 
