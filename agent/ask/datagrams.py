@@ -1,14 +1,18 @@
-"""The UDP sockets of a scan: one for each protocol, IP version and link.
+"""The UDP sockets of a scan: for each IP version and link, and for each port that answers come to.
 
-A link's socket asks the groups of its protocol there and hears what is answered to them; one
-more for each IP version asks single hosts. Answers are told apart by the socket they reach.
+A link's sockets ask the groups there and hear what is answered to them; more, for each IP
+version, ask single hosts. A protocol whose answers come to a port of its own has a socket of its
+own; the others share one, and are told apart by what an answer looks like, then by its port.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
+import os
+import resource
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -20,9 +24,11 @@ from agent.interfaces import Interface
 from agent.wire import MAX_PAYLOAD, Ask, Probe, Target
 from fingerprints.model import Problem
 
-__all__ = ["Datagrams", "GroupAsk", "Received"]
+__all__ = ["BROADCAST", "Datagrams", "GroupAsk", "Received"]
 
 BROADCAST: Final = "255.255.255.255"
+_SPARE: Final = 24
+"""Descriptors that are left to the rest of the scan, where few are allowed."""
 _BATCH: Final = 64
 _BUFFER: Final = 1 << 20
 # Socket options of Linux that Python 3.11 has no names for (linux/in.h).
@@ -64,6 +70,7 @@ class Datagrams:
         self._problem = problem
         self._single: dict[tuple[str, int], socket.socket] = {}
         self._linked: dict[tuple[str, int, str], socket.socket] = {}
+        self._shared: dict[tuple[int, str], tuple[socket.socket, list[Probe]]] = {}
         self.group_asks: tuple[GroupAsk, ...] = ()
 
     def open(self, versions: Sequence[int]) -> None:
@@ -80,11 +87,12 @@ class Datagrams:
     def close(self) -> None:
         """Close every socket."""
         loop = asyncio.get_running_loop()
-        for sock in (*self._single.values(), *self._linked.values()):
+        for sock in {*self._single.values(), *self._linked.values()}:
             loop.remove_reader(sock)
             sock.close()
         self._single.clear()
         self._linked.clear()
+        self._shared.clear()
 
     def send_group(self, question: GroupAsk) -> None:
         """Send one question to its group. Raises OSError when the link is gone."""
@@ -118,9 +126,26 @@ class Datagrams:
         return asks
 
     def _socket(self, probe: Probe, version: int, link: Interface | None) -> socket.socket | None:
+        """The socket that this protocol asks by: its own, or the one that it shares."""
+        if probe.reply_port is not None:
+            return self._new(probe, version, link, [probe])
+        key = (version, link.name if link else "")
+        if key in self._shared:
+            sock, sharers = self._shared[key]
+            sharers.append(probe)
+            return sock
+        sharers = [probe]
+        made = self._new(probe, version, link, sharers)
+        if made is not None:
+            self._shared[key] = made, sharers
+        return made
+
+    def _new(
+        self, probe: Probe, version: int, link: Interface | None, sharers: Sequence[Probe]
+    ) -> socket.socket | None:
         family = socket.AF_INET if version == 4 else socket.AF_INET6
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock = _opened(family)
         except OSError as error:
             self._tell(probe, link, error)
             return None
@@ -138,7 +163,7 @@ class Datagrams:
                     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
             if link is not None:
                 _attach(sock, probe, version, link)
-            asyncio.get_running_loop().add_reader(sock, self._read, sock, probe)
+            asyncio.get_running_loop().add_reader(sock, self._read, sock, sharers)
         except OSError as error:
             sock.close()
             self._tell(probe, link, error)
@@ -165,7 +190,7 @@ class Datagrams:
         where = link.name if link else "udp"
         self._problem(Problem(where, f"{probe.name}: {what}: {error.strerror or error}", "interface"))
 
-    def _read(self, sock: socket.socket, probe: Probe) -> None:
+    def _read(self, sock: socket.socket, sharers: Sequence[Probe]) -> None:
         for _ in range(_BATCH):
             try:
                 payload, address = sock.recvfrom(MAX_PAYLOAD)
@@ -174,7 +199,26 @@ class Datagrams:
             except OSError:
                 # An ICMP error that an earlier question of ours caused.
                 continue
-            self._received(probe, payload, _sender(address), int(address[1]))
+            port = int(address[1])
+            probe = sharers[0] if len(sharers) == 1 else _whose(sharers, payload, port)
+            if probe is not None:
+                self._received(probe, payload, _sender(address), port)
+
+
+def _opened(family: socket.AddressFamily) -> socket.socket:
+    """A new socket, as long as enough descriptors are left for what else the scan opens. Raises OSError."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    if sock.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE:
+        sock.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return sock
+
+
+def _whose(sharers: Sequence[Probe], payload: bytes, port: int) -> Probe | None:
+    """Which protocol a datagram belongs to that came from `port`; None if it looks like none of them."""
+    known = (probe for probe in sharers if probe.mine(payload))
+    asked = (probe for probe in sharers if port in probe.ports)
+    return next(known, None) or next(asked, None)
 
 
 def _sender(address: tuple[Any, ...]) -> str:

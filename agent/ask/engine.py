@@ -20,7 +20,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from agent.ask.datagrams import Datagrams
+from agent.ask.datagrams import BROADCAST, Datagrams
 from agent.ask.ports import DEFAULT_PORTS, SILENT_PORTS, TLS_PORTS
 from agent.ask.streams import Line, Patience, Reply, open_line, open_tls
 from agent.dial import dial
@@ -400,8 +400,12 @@ class Asking:
     async def _ask_datagrams(self, host: _Host) -> None:
         """Ask by UDP, alone, what has not been answered yet; of a host that shows no service, little."""
         left = _FEW_DATAGRAMS if host.spared else None
+        near = on_link(host.ip, self._links) is not None
         for probe in self._udp:
             if not probe.unicast or host.ip in self._answered.get(probe.name, ()):
+                continue
+            if near and probe.groups == (BROADCAST,) and self._group_asks[probe.name]:
+                # Whoever hears that asked of itself alone has heard it asked of everybody.
                 continue
             target = Target(host.ip.partition("%")[0], probe.ports[0], "udp", _zone(host.ip))
             asks = probe.hello(target) if probe.hello else ()

@@ -57,7 +57,6 @@ VISION_360: Final = Probe(
     dissect=_dissect,
     hello=_hello,
     groups=("255.255.255.255",),
-    reply_port=3600,
     prefixes=(_WORD + b" TYPE=",),
     aliases=("360-vision",),
     order=6,

@@ -61,7 +61,6 @@ VSTARCAM: Final = Probe(
     dissect=_dissect,
     hello=_hello,
     groups=("255.255.255.255",),
-    reply_port=8600,
     prefixes=(_FOUND,),
     order=6,
     source="julienblitte/UniversalScanner Vstarcam.cs with its recorded answer",

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from agent.ask.datagrams import _sender
+from agent.ask.datagrams import _sender, _whose
+from agent.wire import Probe
 from tests.places import REPO
 
 # Two links; what leaves by each is read at its other end.
@@ -124,3 +125,17 @@ def test_sender_of_a_link_local_datagram() -> None:
     assert _sender(("2001:db8::7", 3702, 0, 0)) == "2001:db8::7"
     assert _sender(("192.0.2.7", 3702)) == "192.0.2.7"
     assert _sender(("fe80::7", 3702, 0, 999_999)) == "fe80::7"
+
+
+def sharer(name: str, port: int, mark: bytes) -> Probe:
+    """A protocol without a port of its own for answers, which begin with `mark`."""
+    return Probe(name, "udp", (port,), (), lambda payload: payload.startswith(mark), lambda *_: iter(()))
+
+
+def test_answers_to_a_shared_socket_are_told_apart() -> None:
+    """What an answer looks like decides, then the port it came from; what neither knows is nobody's."""
+    text, number = sharer("text", 3702, b"<"), sharer("number", 1900, b"\1")
+    assert _whose((text, number), b"<x/>", 1900) is text
+    assert _whose((text, number), b"\1", 40_000) is number
+    assert _whose((text, number), b"broken", 1900) is number
+    assert _whose((text, number), b"broken", 40_000) is None
