@@ -293,7 +293,9 @@ def test_a_pause_sends_nothing(stop: signal.Signals) -> None:
         doors = Doors("127.79.5.1", held)
         doors.listener.settimeout(60)
         # Gentle and slow: the sweep knocks first, the question comes later.
-        process = held.enter_context(started("127.79.5.1", "--ports", "8080", "--rate", "2"))
+        process = held.enter_context(
+            started("127.79.5.1", "--ports", "8080", "--rate", "2", "--profile", "gentle")
+        )
         doors.listener.accept()[0].close()
         process.send_signal(stop)
         time.sleep(1.5)
