@@ -307,7 +307,8 @@ def test_a_pause_sends_nothing(stop: signal.Signals) -> None:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "paus" in err
-    assert len(json.loads(out)["devices"]) == 1
+    # Another scan's answers on this machine may come to a port that both listen on.
+    assert [row for row in json.loads(out)["devices"] if row["addresses"] == ["127.79.5.1"]]
 
 
 def test_a_state_folder_that_cannot_be_had() -> None:
