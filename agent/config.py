@@ -52,6 +52,8 @@ class Settings:
     site: str | None = None
     policies: tuple[str, ...] = ()
     oui: Path | None = None
+    switches: tuple[str, ...] = ()
+    credentials: Path | None = None
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
@@ -178,4 +180,6 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "site": _text,
     "policies": _texts,
     "oui": _path,
+    "switches": _texts,
+    "credentials": _path,
 }

@@ -56,6 +56,7 @@ HEAVY = (
     "netaddr",
     "numpy",
     "pydantic",
+    "pysnmp",
     "scapy",
     "zeep",
     "zeroconf",

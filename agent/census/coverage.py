@@ -235,7 +235,7 @@ def _blind_spots(
         "without-mac",
         count,
         f"{_some(count, 'host')} without a MAC address (behind a router, or never speaking)",
-        "scan from their own subnet, or import the router's ARP table",
+        "scan from their own subnet, or give the router's ARP table (--with, --switch)",
     )
     count = len(seen.scanners)
     yield (

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "CredentialsOption",
     "ExcludeOption",
     "FailOn",
     "FailOnOption",
@@ -71,6 +72,10 @@ FailOnOption = Annotated[
     typer.Option("--fail-on", help="Exit with 3 if any device is found flagged (or suspected)."),
 ]
 SiteOption = Annotated[str | None, typer.Option("--site", help="Name of the site, printed with each device.")]
+CredentialsOption = Annotated[
+    Path | None,
+    typer.Option("--credentials", help="Your file of credentials (mode 0600), for hosts that it names."),
+]
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", "-x", help="Targets that must not be touched; repeatable.")
 ]

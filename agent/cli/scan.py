@@ -16,6 +16,7 @@ import typer
 from agent.ask import DEFAULT_PORTS
 from agent.cli import places
 from agent.cli.options import (
+    CredentialsOption,
     ExcludeOption,
     FailOnOption,
     FormatOption,
@@ -31,6 +32,7 @@ from agent.cli.options import (
 from agent.cli.plan import estimate, table
 from agent.cli.progress import Form
 from agent.cli.scanning import Survey, survey
+from agent.cli.switching import ask_switches, chosen_switches
 from agent.cli.tables import WithOption, read_tables, tell_tables
 from agent.cli.watch import Watch
 from agent.cli.wiring import deliver, opened, prepare, run_facts, say
@@ -68,6 +70,13 @@ ProfileOption = Annotated[
 ]
 LimitOption = Annotated[
     str | None, typer.Option("--time-limit", help="Stop after this time, such as 90s, 10m, 2h, and report.")
+]
+SwitchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--switch",
+        help="Switches and routers to read by SNMP, with --credentials: who is on which port; repeatable.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -124,7 +133,8 @@ class _Order:
     def begin(self) -> dict[str, Any]:
         """The same for a journal."""
         settings = {**asdict(self.settings), "targets": self.tokens}
-        settings["oui"] = str(self.settings.oui) if self.settings.oui is not None else None
+        for name in ("oui", "credentials"):
+            settings[name] = str(settings[name]) if settings[name] is not None else None
         settings = {name: value for name, value in settings.items() if value}
         asked = {"thorough": self.thorough, "ping": self.ping, "alive_only": self.alive_only}
         return {"settings": settings, **asked}
@@ -141,6 +151,8 @@ def scan(
     passes: PassesOption = None,
     time_limit: LimitOption = None,
     tables: WithOption = None,
+    switch: SwitchOption = None,
+    credentials: CredentialsOption = None,
     plan: PlanOption = False,
     alive_only: AliveOption = False,
     thorough: ThoroughOption = False,
@@ -173,6 +185,8 @@ def scan(
         "site": site,
         "policies": policy,
         "oui": str(oui) if oui is not None else None,
+        "switches": switch,
+        "credentials": str(credentials) if credentials is not None else None,
     }
     every = interfaces()
     if resume:
@@ -209,7 +223,8 @@ def scan(
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
     taken: list[Problem] = []
-    told = tell_tables(tally, read_tables(tables, taken.append), scope.allows) if tables else None
+    switches = chosen_switches(settings, own)
+    rows = read_tables(tables or (), taken.append)
     watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
         outcome = survey(
@@ -228,8 +243,17 @@ def scan(
         if journal is not None:
             more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
             say(f"camcensus scan --resume{more} goes on with it", quiet=quiet)
+    coverage = dict(outcome.coverage)
+    if switches is not None and coverage["ended"] != "interrupted":
+        # Now, because the scan made every host speak: switches forget who is silent.
+        say(f"reading {switches.describe()}", quiet=quiet)
+        learned, coverage["switches"] = ask_switches(switches, taken.append)
+        rows += learned
+    if rows or tables:
+        coverage["tables"] = tell_tables(tally, rows, scope.allows)
+    coverage["incomplete"] |= bool(taken)
     report = tally.report(
-        coverage={**outcome.coverage, **({"tables": told} if told is not None else {})},
+        coverage=coverage,
         run=run_facts(bench, "scan", started, targets=list(order.tokens)),
         on=started.date(),
         problems=(*taken, *outcome.problems),
@@ -253,7 +277,8 @@ def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str 
     except (KeyError, TypeError, ValueError):
         raise JournalError(f"{path} line 1: does not say what was scanned") from None
     kept.pop("time_limit", None)
-    anew = {name: given[name] for name in ("site", "policies", "oui") if given[name] is not None}
+    again = ("site", "policies", "oui", "switches", "credentials")
+    anew = {name: given[name] for name in again if given[name] is not None}
     settings = load_settings({**kept, **anew, "time_limit": time_limit}, {}, None)
     return _Order(settings, settings.targets, thorough, ping, alive_only, stopped)
 

@@ -110,7 +110,11 @@ async def _read(
 def _system(ip: str, values: Mapping[str, Any]) -> System:
     def text(name: str) -> str:
         value = values.get(name, b"")
-        return value[:1024].decode("utf-8", "replace").replace("\0", "").strip() if isinstance(value, bytes) else ""
+        return (
+            value[:1024].decode("utf-8", "replace").replace("\0", "").strip()
+            if isinstance(value, bytes)
+            else ""
+        )
 
     number = values.get("sysObjectID")
     mac = values.get("dot1dBaseBridgeAddress")

@@ -177,7 +177,13 @@ class _Reading:
             if mac and port:
                 seen.add((mac, port.name))
                 # Where no table says otherwise, a table of forwarding is numbered as its VLAN.
-                yield Row("mac-table", mac, port=port, vlan=_vlan(vlans.get(index[0], index[0])), via=self._system.ip)
+                yield Row(
+                    "mac-table",
+                    mac,
+                    port=port,
+                    vlan=_vlan(vlans.get(index[0], index[0])),
+                    via=self._system.ip,
+                )
         for index, value in self._cells("dot1dTpFdbPort").items():
             mac = unicast_mac(bytes(index)) if len(index) == 6 and _are_bytes(index) else None
             port = self._learned(mac, value, self._cells("dot1dTpFdbStatus").get(index))
@@ -278,7 +284,9 @@ class _Reading:
             number_of_class = self._cells("pethPsePortPowerClassifications").get(index)
             found[name] = (
                 milliwatts / 1000 if isinstance(milliwatts, int) and milliwatts >= 0 else None,
-                number_of_class - 1 if isinstance(number_of_class, int) and 1 <= number_of_class <= 5 else None,
+                number_of_class - 1
+                if isinstance(number_of_class, int) and 1 <= number_of_class <= 5
+                else None,
             )
         return found
 
@@ -289,7 +297,9 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 def _leads_on(capabilities: tuple[str, ...]) -> bool:
     """Whether a neighbour is a switch or a router; phones and access points bridge, too, and are edges."""
-    return bool({"bridge", "router"} & set(capabilities)) and not {"access-point", "telephone"} & set(capabilities)
+    return bool({"bridge", "router"} & set(capabilities)) and not {"access-point", "telephone"} & set(
+        capabilities
+    )
 
 
 def _capabilities(value: bytes | int) -> tuple[str, ...]:

@@ -30,7 +30,13 @@ _PRIVACY: Final[Mapping[str, str]] = {
     "aes192": "USM_PRIV_CFB192_AES",
     "aes256": "USM_PRIV_CFB256_AES",
 }
-_REFUSALS: Final = ("WrongDigest", "UnknownUserName", "UnsupportedSecurityLevel", "AuthenticationFailure", "DecryptionError")
+_REFUSALS: Final = (
+    "WrongDigest",
+    "UnknownUserName",
+    "UnsupportedSecurityLevel",
+    "AuthenticationFailure",
+    "DecryptionError",
+)
 _LONGEST: Final = 65_536
 
 

@@ -54,8 +54,10 @@ class Tables:
         """A cell that is an OCTET STRING."""
         self.cells[*_oid(column), *index] = ("octet", value.hex(" "))
 
-    def interface(self, index: int, name: str, *, alias: str = "", mac: str = "", bridge_port: int = 0) -> None:
-        """ifTable, ifXTable (RFC 2863), dot1dBasePortTable (RFC 4188)."""
+    def interface(
+        self, index: int, name: str, *, alias: str = "", mac: str = "", bridge_port: int = 0
+    ) -> None:
+        """A row of ifTable, ifXTable (RFC 2863), dot1dBasePortTable (RFC 4188)."""
         self.octets("1.3.6.1.2.1.2.2.1.2", (index,), name.encode())
         self.octets("1.3.6.1.2.1.31.1.1.1.1", (index,), name.encode())
         self.octets("1.3.6.1.2.1.31.1.1.1.18", (index,), alias.encode())
@@ -65,7 +67,7 @@ class Tables:
             self.number("1.3.6.1.2.1.17.1.4.1.2", (bridge_port,), index)
 
     def learned(self, mac: str, bridge_port: int, *, vlan: int | None = None, status: int = 3) -> None:
-        """dot1dTpFdbTable (RFC 4188), or dot1qTpFdbTable (RFC 4363) where there is a VLAN."""
+        """A row of dot1dTpFdbTable (RFC 4188), or dot1qTpFdbTable (RFC 4363) where there is a VLAN."""
         index = tuple(octets_of(mac))
         if vlan is None:
             self.octets("1.3.6.1.2.1.17.4.3.1.1", index, bytes(index))
@@ -76,15 +78,17 @@ class Tables:
         self.number("1.3.6.1.2.1.17.7.1.2.2.1.3", (vlan, *index), status)
 
     def neighbour(self, interface: int, ip: str, mac: str) -> None:
-        """ipNetToMediaTable (RFC 4293, the older one) for IPv4, ipNetToPhysicalTable for IPv6."""
+        """A row of ipNetToMediaTable (RFC 4293, the older one) for IPv4, ipNetToPhysicalTable for IPv6."""
         if ":" in ip:
             raw = socket.inet_pton(socket.AF_INET6, ip)
             self.octets("1.3.6.1.2.1.4.35.1.4", (interface, 2, 16, *raw), octets_of(mac))
         else:
             self.octets("1.3.6.1.2.1.4.22.1.2", (interface, *socket.inet_aton(ip)), octets_of(mac))
 
-    def lldp(self, port: int, mac: str, name: str, *, capabilities: int = 0x01, description: str = "") -> None:
-        """lldpRemTable (IEEE 802.1AB-2005): a neighbour with a MAC as its chassis identifier."""
+    def lldp(
+        self, port: int, mac: str, name: str, *, capabilities: int = 0x01, description: str = ""
+    ) -> None:
+        """A row of lldpRemTable (IEEE 802.1AB-2005): a neighbour with a MAC as its chassis identifier."""
         index = (0, port, 1)
         self.number("1.0.8802.1.1.2.1.4.1.1.4", index, 4)
         self.octets("1.0.8802.1.1.2.1.4.1.1.5", index, octets_of(mac))
@@ -93,7 +97,7 @@ class Tables:
         self.octets("1.0.8802.1.1.2.1.4.1.1.12", index, bytes([capabilities, 0]))
 
     def power(self, group: int, port: int, *, status: int = 3, power_class: int = 4) -> None:
-        """pethPsePortTable (RFC 3621): detection status (3 delivering), class (4 is class 3)."""
+        """A row of pethPsePortTable (RFC 3621): detection status (3 delivering), class (4 is class 3)."""
         self.number("1.3.6.1.2.1.105.1.1.1.6", (group, port), status)
         self.number("1.3.6.1.2.1.105.1.1.1.10", (group, port), power_class)
 
@@ -113,10 +117,10 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(tables: Mapping[str, Tables], folder: Path) -> Iterator[int]:
+def serving(tables: Mapping[str, Tables], folder: Path, port: int | None = None) -> Iterator[int]:
     """Have an snmpd on each of these loopback addresses, all on the port that is given; its name is ``sw-ADDRESS``."""
     with contextlib.ExitStack() as stack:
-        port = _free_port(list(tables))
+        port = port or _free_port(list(tables))
         for ip, table in tables.items():
             own = folder / ip
             own.mkdir()
@@ -125,12 +129,23 @@ def serving(tables: Mapping[str, Tables], folder: Path) -> Iterator[int]:
                 f"rocommunity {COMMUNITY}\nrouser {USER} priv\nsysName sw-{ip}\nsysDescr a lab switch\n"
                 f'createUser {USER} SHA-256 "{AUTHENTICATION}" AES "{PRIVACY}"\n'
                 + "".join(
-                    f"pass_persist {subtree} {sys.executable} {__file__} {own}/walk\n" for subtree in _SUBTREES
+                    f"pass_persist {subtree} {sys.executable} {__file__} {own}/walk\n"
+                    for subtree in _SUBTREES
                 )
             )
             log = stack.enter_context((own / "log").open("w"))
             process = subprocess.Popen(
-                ["/usr/sbin/snmpd", "-f", "-Lo", "-C", "-c", str(own / "snmpd.conf"), "-I", _MODULES, f"udp:{ip}:{port}"],
+                [
+                    "/usr/sbin/snmpd",
+                    "-f",
+                    "-Lo",
+                    "-C",
+                    "-c",
+                    str(own / "snmpd.conf"),
+                    "-I",
+                    _MODULES,
+                    f"udp:{ip}:{port}",
+                ],
                 env={"SNMP_PERSISTENT_DIR": str(own), "PATH": "/usr/sbin:/usr/bin:/bin"},
                 stdout=log,
                 stderr=log,
@@ -164,8 +179,8 @@ def _main(path: Path) -> None:
     """Be snmpd's helper: a question a line, three lines for an answer."""
     cells = {}
     for line in path.read_text().splitlines():
-        oid, kind, *value = line.split(" ", 2)
-        cells[_oid(oid)] = f"{oid}\n{kind}\n{value[0] if value else ''}\n"
+        name, kind, *value = line.split(" ", 2)
+        cells[_oid(name)] = f"{name}\n{kind}\n{value[0] if value else ''}\n"
     order = sorted(cells)
     for line in sys.stdin:
         word = line.strip().lower()

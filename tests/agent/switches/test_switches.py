@@ -20,6 +20,7 @@ CORE, ACCESS = "127.88.0.1", "127.88.0.2"
 CAMERA, SECOND, PHONE = "44:47:cc:00:00:07", "bc:ad:28:00:00:08", "00:04:f2:00:00:09"
 CORE_MAC, ACCESS_MAC = "00:1b:d4:00:00:01", "00:1b:d4:00:00:02"
 HOSTS = (ipaddress.ip_network("127.88.0.0/24"),)
+PATIENT = Bounds(wait=10.0, tries=2)
 QUICK = Bounds(wait=1.0, tries=1)
 
 
@@ -68,11 +69,13 @@ def user(password: str = AUTHENTICATION) -> Grant:
     return SnmpUser("v3", HOSTS, USER, "sha256", Secret(password), "aes", Secret(PRIVACY))
 
 
-def ask(port: int, grant: Grant, *hosts: str, bounds: Bounds = QUICK) -> tuple[Reading, list[Problem]]:
+def ask(port: int, grant: Grant, *hosts: str, bounds: Bounds = PATIENT) -> tuple[Reading, list[Problem]]:
     """Read these hosts with one credential."""
     problems: list[Problem] = []
     reading = asyncio.run(
-        read_switches(hosts or (CORE, ACCESS), Credentials((grant,)), problems.append, bounds=bounds, port=port)
+        read_switches(
+            hosts or (CORE, ACCESS), Credentials((grant,)), problems.append, bounds=bounds, port=port
+        )
     )
     return reading, problems
 
@@ -145,7 +148,9 @@ def test_the_older_bridge_table_serves(tmp_path: Path) -> None:
         grant = SnmpCommunity("v2", (ipaddress.ip_network("127.88.1.0/24"),), Secret(COMMUNITY))
         reading, problems = ask(port, grant, "127.88.1.1")
     assert problems == []
-    assert [(row.mac, row.port.name, row.vlan) for row in reading.rows if row.port] == [(CAMERA, "port5", None)]
+    assert [(row.mac, row.port.name, row.vlan) for row in reading.rows if row.port] == [
+        (CAMERA, "port5", None)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,9 @@ def test_wrong_credentials_are_said_once(port: int, grant: Grant, says: str) -> 
     attempts = Attempts()
     for _ in range(2):
         asyncio.run(
-            read_switches([CORE], Credentials((grant,)), problems.append, attempts=attempts, bounds=QUICK, port=port)
+            read_switches(
+                [CORE], Credentials((grant,)), problems.append, attempts=attempts, bounds=QUICK, port=port
+            )
         )
     (problem,) = problems
     assert problem.where == CORE
@@ -171,9 +178,9 @@ def test_wrong_credentials_are_said_once(port: int, grant: Grant, says: str) -> 
 def test_bounds_end_a_walk(port: int) -> None:
     """Rows, bytes and seconds end it, and the Problem says which; what was read stands."""
     for bounds, name in (
-        (Bounds(wait=1.0, tries=1, rows=1), "rows"),
-        (Bounds(wait=1.0, tries=1, bytes=10), "bytes"),
-        (Bounds(wait=1.0, tries=1, seconds=0.0), "seconds"),
+        (Bounds(wait=10.0, rows=1), "rows"),
+        (Bounds(wait=10.0, bytes=10), "bytes"),
+        (Bounds(wait=10.0, seconds=0.0), "seconds"),
     ):
         reading, problems = ask(port, community(), CORE, bounds=bounds)
         assert [problem.what.rpartition(" ")[2] for problem in problems] == [name]
