@@ -36,7 +36,7 @@ class Settings:
     """Everything a scan, a replay or an identification can be told.
 
     `ports` empty means the default ports; `rate` is in packets a second, in place of the
-    profile's, `passes` as well; `time_limit` is in seconds. The TOML file has the
+    profile's, `passes` as well; `time_limit` is in seconds; `record`: into the inventory. The TOML file has the
     same names, with ``-`` or ``_``.
     """
 
@@ -54,6 +54,7 @@ class Settings:
     oui: Path | None = None
     switches: tuple[str, ...] = ()
     credentials: Path | None = None
+    record: bool = True
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
@@ -163,6 +164,23 @@ def _passes(value: object) -> int:
     return int(str(value))
 
 
+def _flag(value: object) -> bool:
+    words = {
+        "1": True,
+        "yes": True,
+        "true": True,
+        "on": True,
+        "0": False,
+        "no": False,
+        "false": False,
+        "off": False,
+    }
+    found = words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"{value!r} is neither yes nor no")
+    return found
+
+
 def _path(value: object) -> Path:
     return (value if isinstance(value, Path) else Path(_text(value))).expanduser()
 
@@ -182,4 +200,5 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "oui": _path,
     "switches": _texts,
     "credentials": _path,
+    "record": _flag,
 }

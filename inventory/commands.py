@@ -29,27 +29,21 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8642,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve.")] = 1,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the inventory of this machine in the browser, signed in.")
+    ] = False,
 ) -> None:
     """Serve the inventory: on this machine alone unless told otherwise."""
     prepare()
     keys = ("CAMCENSUS_SECRET_KEY", "CAMCENSUS_SECRET_KEY_FILE")
     if not environment.embedded() and not any(os.environ.get(key) for key in keys):
         stop(f"a central inventory needs {' or '.join(keys)}", _USAGE)
-    from django.db import connections  # noqa: PLC0415 - after the settings
-    from granian import Granian  # noqa: PLC0415 - only this command serves
-    from granian.constants import Interfaces  # noqa: PLC0415 - only this command serves
+    from inventory import serving  # noqa: PLC0415 - only this command serves
 
-    connections.close_all()
-    Granian(
-        "inventory.wsgi:application",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=4,
-        workers_kill_timeout=30,
-        respawn_failed_workers=True,
-    ).serve()
+    if open_ and environment.embedded():
+        serving.serve_locally(port, browser=True, tell=lambda text: typer.echo(text, err=True))
+    else:
+        serving.serve(host, port, workers)
 
 
 @app.command("migrate")

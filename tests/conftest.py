@@ -14,6 +14,7 @@ _TOGETHER = {
     "tests/simulator/": "site",
     "tests/test_docs.py": "site",
     "tests/agent/cli/test_demo.py": "site",
+    "tests/agent/cli/test_recording.py": "site",
     "tests/agent/cli/test_scan.py": "site",
 }
 """What shares one network, one PostgreSQL, or the addresses on loopback where the simulated site stands."""
@@ -35,6 +36,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        # The tests of that turn it on again; for all others it would be a second of work each.
+        patch.setenv("CAMCENSUS_RECORD", "0")
         yield
 
 

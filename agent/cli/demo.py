@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from agent.ask import DEFAULT_PORTS
 from agent.census import Tally
-from agent.cli.exits import exit_code
+from agent.cli.exits import FAILED, exit_code
 from agent.cli.options import (
     FailOnOption,
     FormatOption,
@@ -26,11 +29,12 @@ from agent.cli.options import (
     VerboseOption,
 )
 from agent.cli.progress import Form
+from agent.cli.recording import record
 from agent.cli.scanning import Outcome, Survey, survey
 from agent.cli.watch import Watch
 from agent.cli.wiring import deliver, opened, prepare, run_facts, say
 from agent.scope import Scope
-from fingerprints.model import Device
+from fingerprints.model import Device, Report
 from reporters.text import fitted
 from simulator.site import Host, Site
 
@@ -38,6 +42,16 @@ __all__ = ["demo"]
 
 ListOption = Annotated[
     bool, typer.Option("--list", help="Show what stands at each address beside what the scan said of it.")
+]
+
+InventoryOption = Annotated[
+    bool, typer.Option("--inventory", help="Then serve an inventory with what was found, until interrupted.")
+]
+BrowserOption = Annotated[
+    bool, typer.Option("--browser/--no-browser", help="Open the inventory in the browser.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="The port to serve on. Default: any that is free.")
 ]
 
 
@@ -50,8 +64,15 @@ def demo(
     fail_on: FailOnOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
+    inventory: InventoryOption = False,
+    browser: BrowserOption = True,
+    port: PortOption = 0,
 ) -> None:
     """Scan a simulated site on this machine, for real."""
+    if inventory and find_spec("granian") is None:
+        raise typer.BadParameter(
+            "needs more packages: pip install 'camcensus[inventory]'", param_hint="--inventory"
+        )
     if show_list and form not in {None, OutputFormat.TABLE}:
         raise typer.BadParameter("is for people, and has no other format", param_hint="--list")
     started = datetime.now(UTC)
@@ -79,7 +100,22 @@ def demo(
     else:
         leaving = deliver(report, form, output, fail_on, quiet=quiet)
     say(f"{right} of {len(site.hosts)} were called what they are", quiet=quiet)
+    if inventory:
+        _open_inventory(report, port, browser=browser, quiet=quiet)
     raise leaving
+
+
+def _open_inventory(report: Report, port: int, *, browser: bool, quiet: bool) -> None:
+    """Serve an inventory of its own with the report in it, until interrupted; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="camcensus-demo-") as folder:
+        # Nobody's real inventory shall hold simulated devices.
+        os.environ.pop("CAMCENSUS_DATABASE_URL", None)
+        os.environ["XDG_STATE_HOME"] = folder
+        if not record(report, "Demonstration", quiet=True):
+            raise typer.Exit(FAILED)
+        from inventory.serving import serve_locally  # noqa: PLC0415 - it loads Django
+
+        serve_locally(port, browser=browser, tell=lambda text: say(text, quiet=quiet))
 
 
 @contextlib.contextmanager

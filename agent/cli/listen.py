@@ -23,8 +23,9 @@ from agent.cli.options import (
 )
 from agent.cli.orders import Orders
 from agent.cli.periods import seconds_of
+from agent.cli.recording import RecordOption, deliver_and_keep
 from agent.cli.snapshots import write_snapshot
-from agent.cli.wiring import deliver, prepare, run_facts, say
+from agent.cli.wiring import prepare, run_facts, say
 from agent.config import ConfigError
 from agent.interfaces import Interface, interfaces, own_addresses
 from agent.scope import ScopeError
@@ -59,6 +60,7 @@ def listen(
     policy: PolicyOption = None,
     oui: OuiOption = None,
     site: SiteOption = None,
+    record: RecordOption = False,
     fail_on: FailOnOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
@@ -95,7 +97,7 @@ def listen(
                 lambda: write_snapshot(report(ear, "snapshot"), form, output),
             )
         whole = report(ear, ended)
-    raise deliver(whole, form, output, fail_on, quiet=quiet)
+    raise deliver_and_keep(whole, form, output, fail_on, site=site, keep=record, quiet=quiet)
 
 
 def _chosen(present: Sequence[Interface], named: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:

@@ -26,9 +26,10 @@ from agent.cli.options import (
 )
 from agent.cli.orders import Orders
 from agent.cli.periods import seconds_of
+from agent.cli.recording import RecordOption, deliver_and_keep
 from agent.cli.snapshots import write_snapshot
 from agent.cli.tables import WithOption, read_tables, tell_tables
-from agent.cli.wiring import deliver, prepare, run_facts, say
+from agent.cli.wiring import prepare, run_facts, say
 from agent.config import ConfigError
 from agent.probes import ALL
 from fingerprints.model import Problem, Report
@@ -69,6 +70,7 @@ def replay(
     policy: PolicyOption = None,
     oui: OuiOption = None,
     site: SiteOption = None,
+    record: RecordOption = False,
     fail_on: FailOnOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
@@ -99,14 +101,15 @@ def replay(
 
     if follow:
         _follow(reading, files, state, every, lambda: write_snapshot(report("snapshot"), form, output))
-        raise deliver(report("interrupted"), form, output, fail_on, quiet=quiet)
-    try:
-        for source in find_captures(files, reading.problems.append):
-            reading.read(source)
-    except KeyboardInterrupt:
-        reading.interrupted = True
-        say("interrupted: this is what is known so far", quiet=quiet)
-    raise deliver(report(), form, output, fail_on, quiet=quiet)
+    else:
+        try:
+            for source in find_captures(files, reading.problems.append):
+                reading.read(source)
+        except KeyboardInterrupt:
+            reading.interrupted = True
+            say("interrupted: this is what is known so far", quiet=quiet)
+    whole = report("interrupted" if follow else "")
+    raise deliver_and_keep(whole, form, output, fail_on, site=site, keep=record, quiet=quiet)
 
 
 class _Captures:

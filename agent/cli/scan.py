@@ -31,11 +31,12 @@ from agent.cli.options import (
 )
 from agent.cli.plan import estimate, table
 from agent.cli.progress import Form
+from agent.cli.recording import deliver_and_keep
 from agent.cli.scanning import Survey, survey
 from agent.cli.switching import ask_switches, chosen_switches
 from agent.cli.tables import WithOption, read_tables, tell_tables
 from agent.cli.watch import Watch
-from agent.cli.wiring import deliver, opened, prepare, run_facts, say
+from agent.cli.wiring import opened, prepare, run_facts, say
 from agent.config import ConfigError, Settings, load_settings
 from agent.interfaces import choose, interfaces, own_addresses, private_subnets
 from agent.journal import Journal, JournalError, Stopped, named, newest, read_journal
@@ -111,6 +112,13 @@ ProgressOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the scan that was stopped last, or that of --checkpoint.")
 ]
+InventoryOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--inventory/--no-inventory",
+        help="Whether the result is kept in the inventory. Default: yes, if that is installed.",
+    ),
+]
 CheckpointOption = Annotated[
     Path | None,
     typer.Option(
@@ -135,7 +143,7 @@ class _Order:
         settings = {**asdict(self.settings), "targets": self.tokens}
         for name in ("oui", "credentials"):
             settings[name] = str(settings[name]) if settings[name] is not None else None
-        settings = {name: value for name, value in settings.items() if value}
+        settings = {name: value for name, value in settings.items() if value or value is False}
         asked = {"thorough": self.thorough, "ping": self.ping, "alive_only": self.alive_only}
         return {"settings": settings, **asked}
 
@@ -160,6 +168,7 @@ def scan(
     resume: ResumeOption = False,
     checkpoint: CheckpointOption = None,
     progress: ProgressOption = Form.AUTO,
+    inventory: InventoryOption = None,
     config: ConfigOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -187,6 +196,7 @@ def scan(
         "oui": str(oui) if oui is not None else None,
         "switches": switch,
         "credentials": str(credentials) if credentials is not None else None,
+        "record": inventory,
     }
     every = interfaces()
     if resume:
@@ -258,7 +268,9 @@ def scan(
         on=started.date(),
         problems=(*taken, *outcome.problems),
     )
-    raise deliver(report, form, output, fail_on, quiet=quiet)
+    raise deliver_and_keep(
+        report, form, output, fail_on, site=settings.site, keep=settings.record, quiet=quiet
+    )
 
 
 def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str | None) -> _Order:
@@ -277,7 +289,7 @@ def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str 
     except (KeyError, TypeError, ValueError):
         raise JournalError(f"{path} line 1: does not say what was scanned") from None
     kept.pop("time_limit", None)
-    again = ("site", "policies", "oui", "switches", "credentials")
+    again = ("site", "policies", "oui", "switches", "credentials", "record")
     anew = {name: given[name] for name in again if given[name] is not None}
     settings = load_settings({**kept, **anew, "time_limit": time_limit}, {}, None)
     return _Order(settings, settings.targets, thorough, ping, alive_only, stopped)

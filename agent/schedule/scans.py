@@ -119,7 +119,7 @@ class Scans:
         settings = plan.settings
         limit = _limit(plan, now)
         more = ["--format", "json", "--output", str(output), "--checkpoint", str(checkpoint), "--quiet"]
-        more += ["--site", plan.site, "--progress", "none"]
+        more += ["--site", plan.site, "--progress", "none", "--no-inventory"]
         more += ["--time-limit", f"{limit:.0f}s"] if limit is not None else []
         for name in settings.policies:
             more += ["--policy", name]
