@@ -49,6 +49,11 @@ _CAPTURED_BY_FAMILY: Final = ("details", "sadp", "dhip", "onvif", "upnp", "http"
 """Where a model, firmware or serial is believed first when several are stated."""
 
 
+_OTHER: Final = "not-surveillance"
+_CALLS: Final = "dns"
+"""The family of the names that a host asks for."""
+_WHOSE: Final = frozenset({"manufacturer", "brand"})
+
 _Tidy = Callable[[str], str | None]
 
 
@@ -82,7 +87,7 @@ class Judge:
         said = tuple(dict.fromkeys(facts))
         notes: list[str] = []
         macs = [mac for fact in said if fact.field == "mac" and (mac := normalise_mac(fact.text))]
-        evidence = self._recognise(said, macs, notes)
+        evidence = _without_apps(self._recognise(said, macs, notes), notes)
         scores = self.scores(evidence)
         maker, confidence, level = self._decide(scores)
         mine = [item for item in evidence if self._agrees(item, maker)]
@@ -252,6 +257,19 @@ class Judge:
                     stated.setdefault(mac, []).append(item.rule)
             for mac, rules in stated.items():
                 yield Conflict("mac", macs[0], mac, tuple(rules))
+
+
+def _without_apps(evidence: tuple[Evidence, ...], notes: list[str]) -> tuple[Evidence, ...]:
+    """The evidence without clouds' names where the host is a phone or computer: its apps call them."""
+    if not any(item.claims.get("device_class") == _OTHER for item in evidence):
+        return evidence
+    called = {item.rule: item for item in evidence if item.family == _CALLS and item.claims.keys() & _WHOSE}
+    clouds = {item.claims.get("manufacturer") or item.claims["brand"] for item in called.values()}
+    notes += [
+        f"it calls {name}'s cloud, as an app does: that does not tell who made this device"
+        for name in sorted(clouds)
+    ]
+    return tuple(item for item in evidence if item.rule not in called)
 
 
 def _tidy(text: str) -> str | None:

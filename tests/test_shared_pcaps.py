@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,22 @@ import pytest
 
 from bench.processes import Command, run
 from fingerprints.model import Device, Report
+from fingerprints.rules import load_knowledge
 from tests.golden import replayed
 from tests.places import REPO, SHARED, needs_shared
 
 FLAGGED = ("Hikvision", "Dahua")
+SURVEILLANCE = {"camera", "recorder", "encoder", "doorbell", "intercom"}
+UNNAMED = {
+    # The index says of the first that its maker cannot honestly be named, of the second nothing but a folder's name.
+    "7c:25:da:62:14:52",
+    "00:03:7f:96:d8:ec",
+}
+"""Devices whose packets do not show the maker that the index knows from elsewhere."""
+BESIDE = re.compile(
+    r"(?i)\((?:phone|router|client|laptop)|router|gateway|controller|NETGEAR|Linksys|P20 lite"
+)
+"""Words of the index for what stands beside a camera."""
 
 
 def rows(*uses: str) -> list[Any]:
@@ -57,6 +70,14 @@ def test_nothing_is_flagged_without_cause(row: dict[str, Any]) -> None:
 
 
 @needs_shared
+@pytest.mark.parametrize("row", [param for param in rows("negative") if param.values[0].get("trap")])
+def test_a_trap_catches_nobody(row: dict[str, Any]) -> None:
+    """What only looks like a camera, asks for one or shares its maker's name is none."""
+    for device in report_on(row).devices:
+        assert device.verdict.device_class not in SURVEILLANCE, device.verdict
+
+
+@needs_shared
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("row", rows("robustness", "volume"))
 def test_odd_captures_end_in_a_report(row: dict[str, Any]) -> None:
@@ -96,3 +117,24 @@ def test_cameras_are_named(row: dict[str, Any]) -> None:
             assert device.finding.status == "flagged", device.verdict
         else:
             assert device.finding.status not in {"flagged", "suspected"}, device.verdict
+
+
+@needs_shared
+@pytest.mark.parametrize("row", rows("camera-positive"))
+def test_cameras_have_the_maker_that_the_index_states(row: dict[str, Any]) -> None:
+    """Every camera is there under its maker or its badge; what stands beside it is no camera."""
+    report = report_on(row)
+    makers = load_knowledge().manufacturers
+    for stated in row["devices"]:
+        mac, truth = (stated.get("mac") or "")[:17], stated.get("truth_vendor")
+        device = device_with(report, mac or None, stated.get("ip"))
+        if truth is None or BESIDE.search(f"{truth} {stated.get('truth_model')}"):
+            assert device is None or device.verdict.device_class not in SURVEILLANCE, device.verdict
+            continue
+        assert device is not None, stated
+        if mac in UNNAMED:
+            assert device.verdict.manufacturer is None
+            continue
+        maker, brand = device.verdict.manufacturer, device.verdict.brand
+        assert maker is not None, stated
+        assert truth in makers[maker].aliases or truth.partition(" (")[0] in {maker, brand}, device.verdict

@@ -6,6 +6,7 @@ entry gives way, and what was given up is counted in its `stats`.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -146,6 +147,16 @@ class Reading:
             self._name(self.stats.unread, found.name)
         elif not fragment:
             self._name(self.stats.unread, "frames too short or broken")
+        return said
+
+    def sight(self, frame: Frame) -> list[Message]:
+        """Who of the site sent a frame, whatever it carries; nothing else is read of it."""
+        said: list[Message] = []
+        with contextlib.suppress(IndexError, ValueError, struct.error):
+            found = layers.decode(frame.data, frame.link_type)
+            if isinstance(found, Packet) and found.protocol in _TRANSPORTS and found.source.startswith(_NEAR):
+                transport = _TRANSPORTS[found.protocol]
+                self._sighting(found.source, found.mac, found.vlan, transport, frame.at, said)
         return said
 
     def sightings(self) -> Iterator[Message]:

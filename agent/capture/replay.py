@@ -1,11 +1,18 @@
-"""Turns one recorded capture into Messages, in the order of its frames."""
+"""Turns one recorded capture into Messages, in the order of its frames.
+
+Who is there is looked up in the first frames of a capture, whatever they carry: a camera that does
+nothing but send video says nothing that a protocol is read from, and its MAC is worth knowing.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from agent.capture.libpcap import LibpcapMissing
 from agent.capture.reading import CaptureStats, Reading
@@ -16,6 +23,10 @@ from agent.wire import Message, Probe
 from fingerprints.model import Problem
 
 __all__ = ["Replay"]
+
+
+_LOOKED_AT: Final = 512
+"""How many frames are looked at for who is there: a fraction of a second's reading."""
 
 
 class Replay:
@@ -52,6 +63,13 @@ class Replay:
 
     def _messages(self) -> Iterator[Message]:
         source, reading = self._source, self._reading
+        left = _LOOKED_AT
+        if source.path is not None and not source.compressed:
+            left = 0
+            with source.path.open("rb") as stream, contextlib.suppress(SaveFileError):
+                # Where the file breaks is told by whoever reads on to there.
+                for frame in islice(read_frames(stream), _LOOKED_AT):
+                    yield from reading.sight(frame)
         if source.path is not None and not source.compressed and not self._unfiltered:
             found = read_recorded(source.path, self._probes, reading)
             try:
@@ -65,5 +83,8 @@ class Replay:
                     yield from found
                 return
         with source.open() as stream:
-            for frame in read_frames(stream):
+            for number, frame in enumerate(read_frames(stream)):
+                if number < left:
+                    # A stream is read but once.
+                    yield from reading.sight(frame)
                 yield from reading.frame(frame)

@@ -12,6 +12,7 @@ from fingerprints.judge import Judge
 from fingerprints.matcher import Matchers
 from fingerprints.model import Fact, Verdict
 from fingerprints.oui import Registry
+from fingerprints.rules import load_knowledge
 from tests.small_knowledge import small_knowledge
 
 SADP = Fact("sadp.types", "inquiry")
@@ -82,6 +83,24 @@ def test_even_claims_are_undecided(judge: Judge) -> None:
     assert verdict.level == "unknown"
     assert verdict.manufacturer is None
     assert {verdict.conflicts[0].kept, verdict.conflicts[0].against} == {"Acme", "Other"}
+
+
+@pytest.mark.parametrize("name", ["dev.hik-connect.com", "www.easy4ipcloud.com", "api.eu.xiaoyi.com"])
+def test_an_app_does_not_make_a_phone_a_camera(name: str) -> None:
+    """A phone or computer calls clouds for its apps: their names count only for what may be a device."""
+    shipped = Judge(Matchers(load_knowledge()), Registry.packaged())
+    call = Fact("dns.query", name)
+    assert shipped.judge([call]).manufacturer is not None
+    for sign in (
+        Fact("dns.query", "play.googleapis.com"),
+        Fact("dhcp.vendor-class", "MSFT 5.0"),
+        Fact("http.user-agent", "Dalvik/2.1.0 (Linux; U; Android 7.0; SM-G920F Build/NRD90M)"),
+    ):
+        verdict = shipped.judge([call, Fact("tls.sni", name), sign])
+        assert (verdict.manufacturer, verdict.device_class) == (None, "not-surveillance")
+        assert [note for note in verdict.notes if "cloud, as an app does" in note]
+        own = [call, sign, Fact("http.server", "App-webs/")]
+        assert shipped.judge(own).manufacturer == "Hikvision"
 
 
 def test_model_line_gives_the_class(judge: Judge) -> None:

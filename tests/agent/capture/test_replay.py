@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from collections import Counter
 from dataclasses import replace
@@ -82,6 +83,25 @@ def test_mirrors_and_tags_change_nothing_inside(derived: str, original: str) -> 
         return {(m.protocol, m.payload) for m in messages(SHARED / "pcaps" / name) if m.payload}
 
     assert payloads(derived) == payloads(original)
+
+
+@pytest.mark.parametrize("unfiltered", [False, True])
+def test_who_only_sends_video_is_seen(tmp_path: Path, unfiltered: bool) -> None:
+    """A host of the site whose frames hold nothing that is read is there with its MAC; one of the internet is not."""
+    path = tmp_path / "video.pcap"
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1)
+    ends = (bytes([192, 168, 1, 9]), bytes([203, 0, 113, 7]))
+    for source, target, mac in ((*ends, b"\x28\x57\xbe\0\0\1"), (*ends[::-1], b"\0\x11\x22\0\0\2")):
+        udp = struct.pack("!HHHH", 50_000, 50_001, 108, 0) + bytes(100)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 128, 0, 0, 9, 17, 0, source, target)
+        frame = bytes(6) + mac + b"\x08\x00" + ip + udp
+        data += struct.pack("<IIII", 1_700_000_000, 0, len(frame), len(frame)) + frame
+    path.write_bytes(data)
+    (told,) = messages(path, unfiltered=unfiltered)
+    assert (told.protocol, told.sender.ip, told.sender.mac) == (SIGHTING, "192.168.1.9", "28:57:be:00:00:01")
+    compressed = tmp_path / "video.pcap.gz"
+    compressed.write_bytes(gzip.compress(data))
+    assert [message.sender for message in messages(compressed)] == [told.sender]
 
 
 def test_a_cut_file_names_its_offset(tmp_path: Path) -> None:

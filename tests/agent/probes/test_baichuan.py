@@ -9,6 +9,7 @@ import pytest
 
 from agent.probes.baichuan import BAICHUAN
 from agent.wire import Malformed
+from tests.frames import streams
 from tests.places import SHARED, needs_shared
 from tests.probe_cases import only_malformed, three_ways
 
@@ -120,3 +121,12 @@ def test_a_recorded_log_names_its_device() -> None:
             ("discovery.reolink.firmware-version", "1029_16061700"),
         ]
     ]
+
+
+@needs_shared
+def test_a_recorded_login_shows_the_device_alone() -> None:
+    """Of a recorded encrypted login the camera's side answers; the client's says nothing."""
+    capture = SHARED / "pcaps" / "pos-reolink-baichuan-login.pcapng"
+    said = [facts(stream) for stream in streams(capture, 9000) if BAICHUAN.mine(stream)]
+    assert [ANSWERED] in said
+    assert [field for found in said for field, _ in found] == ["discovery.reolink.answer"]
