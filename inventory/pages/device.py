@@ -25,7 +25,7 @@ from inventory.pages.frame import Visitor, page, show
 from inventory.pages.steps import StepForm
 from inventory.timeline import TimelineError, next_states
 
-__all__ = ["Event", "Reason", "device", "events", "reasons"]
+__all__ = ["Event", "Reason", "device", "events", "knowledge", "reasons"]
 
 _MOST: Final = 200
 _SWITCH: Final = {
@@ -61,7 +61,8 @@ class Event:
 
 
 @cache
-def _knowledge() -> Knowledge:
+def knowledge() -> Knowledge:
+    """The rules that this process knows; read once."""
     return compiled_matchers().knowledge
 
 
@@ -92,13 +93,13 @@ def _claims(claims: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def reasons(said: Mapping[str, Any], knowledge: Knowledge) -> list[Reason]:
+def reasons(said: Mapping[str, Any], known: Knowledge) -> list[Reason]:
     """The evidence of a verdict, the strongest first."""
-    rules = {rule.id: rule for rule in knowledge.rules}
+    rules = {rule.id: rule for rule in known.rules}
     found = []
     for item in sorted(said.get("evidence") or (), key=lambda row: -float(row.get("weight") or 0)):
         rule = rules.get(item.get("rule", ""))
-        field = knowledge.fields.get(item.get("field", ""))
+        field = known.fields.get(item.get("field", ""))
         found.append(
             Reason(
                 field.says.partition(";")[0] if field else str(item.get("field", "")),
@@ -190,7 +191,7 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         "device": found,
         "said": verdict.said if verdict else {},
         "verdict": verdict,
-        "reasons": reasons(verdict.said, _knowledge()) if verdict else [],
+        "reasons": reasons(verdict.said, knowledge()) if verdict else [],
         "matches": finding.matches if finding else [],
         "plan": plan,
         "missed": verification.absences(found, since) if found.plan_state == "removed" else 0,

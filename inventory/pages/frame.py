@@ -27,7 +27,13 @@ Given = ParamSpec("Given")
 PAGES: Final = (
     ("overview", "Overview"),
     ("devices", "Devices"),
+    ("sites", "Sites"),
+    ("plan", "Removal plan"),
+    ("policies", "Policies"),
+    ("runs", "Runs"),
+    ("agents", "Agents"),
 )
+_FOR_ADMINISTRATORS: Final = (("audit", "Audit"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,8 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """The page `template`, with its place in the navigation, which is `here`."""
-    nav = [] if visitor is None else [(reverse(name), title, name == here) for name, title in PAGES]
+    pages = () if visitor is None else (*PAGES, *(_FOR_ADMINISTRATORS if visitor.administers else ()))
+    nav = [(reverse(name), title, name == here) for name, title in pages]
     return render(
         request, f"pages/{template}", {**context, "nav": nav, "visitor": visitor, "here": here}, status=status
     )

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from inventory.pages import device, devices, overview, signin
+from inventory.pages import (
+    agents,
+    audit,
+    device,
+    devices,
+    overview,
+    plan,
+    policies,
+    runs,
+    signin,
+    sites,
+)
 
 __all__ = ["urlpatterns"]
 
@@ -17,4 +28,14 @@ urlpatterns: list[URLPattern] = [
     path("devices/<int:key>", device.device, name="device"),
     path("devices/views", devices.keep_view, name="keep-view"),
     path("devices/step", devices.bulk, name="bulk"),
+    path("sites", sites.sites, name="sites"),
+    path("sites/<int:key>", sites.site, name="site"),
+    path("plan", plan.board, name="plan"),
+    path("plan/calendar", plan.calendar, name="calendar"),
+    path("policies", policies.policies, name="policies"),
+    path("runs", runs.runs, name="runs"),
+    path("runs/<int:key>", runs.run, name="run"),
+    path("agents", agents.agents, name="agents"),
+    path("agents/<int:key>", agents.agent, name="agent"),
+    path("audit", audit.log, name="audit"),
 ]
