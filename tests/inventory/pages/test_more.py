@@ -42,7 +42,14 @@ def test_a_site_names_its_blind_spots(scene: Scene, browse: Browse) -> None:
     """What the last run could not see, with the step; a subnet that no complete run covered."""
     Subnet.objects.create(site=scene.school, range="172.16.0.0/24", vlan=7, name="Gate")
     spot = {"kind": "silent", "count": 3, "what": "Three hosts said nothing", "step": "Scan as root"}
-    report("blind", [], timezone.now() + timedelta(minutes=2), scene.school, blind_spots=[spot], targets=("10.0.1.0/24",))
+    report(
+        "blind",
+        [],
+        timezone.now() + timedelta(minutes=2),
+        scene.school,
+        blind_spots=[spot],
+        targets=("10.0.1.0/24",),
+    )
     text = _text(browse("technician"), f"/sites/{scene.school.pk}")
     for part in ("Three hosts said nothing", "Scan as root", "172.16.0.0/24", "not covered"):
         assert part in text
