@@ -210,6 +210,7 @@ class Asking:
         self._asked: dict[str, set[str]] = {}
         self._answered: dict[str, set[str]] = {}
         self._group_asks: Counter[str] = Counter()
+        self._link_asks: Counter[str] = Counter()
         self._ports: Counter[str] = Counter()
 
     @property
@@ -248,6 +249,7 @@ class Asking:
             "asked": {name: len(hosts) for name, hosts in sorted(self._asked.items())},
             "answered": {name: len(hosts) for name, hosts in sorted(self._answered.items())},
             "group_questions": dict(sorted(self._group_asks.items())),
+            "group_questions_by_interface": dict(sorted(self._link_asks.items())),
             "ports": {
                 "asked": list(self._plan.ports),
                 **{kind: self._ports[kind] for kind in ("open", "refused", "timed_out", "unreachable")},
@@ -466,6 +468,7 @@ class Asking:
                 else:
                     worked.add(way)
                     self._group_asks[question.probe.name] += 1
+                    self._link_asks[question.interface.name] += 1
                     self._last_group = asyncio.get_running_loop().time()
             self._groups_asked.set()
         self._groups_asked.set()
