@@ -82,7 +82,7 @@ try:
     wires = []
     for number in (1, 2):
         wires.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
-        wires[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        wires[-1].setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
         wires[-1].bind((f"near{number}", 3))
         wires[-1].setblocking(False)
     scan = [sys.executable, "-m", "agent.cli", "scan", "--format", "json", "--quiet", "--ports", "80"]
