@@ -24,6 +24,7 @@ from typing import Any, Final, cast
 
 __all__ = [
     "DEVICES",
+    "Account",
     "Answer",
     "Certificate",
     "Device",
@@ -69,13 +70,31 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An HTTP path (no query) with its recorded answer; `method` GET also answers HEAD."""
+    """An HTTP path with its recorded answer; `method` GET also answers HEAD.
+
+    `query` must be the same, if it is set; `login` asks for the device's account first.
+    """
 
     path: str
     method: str = "GET"
     status: int = 200
     headers: tuple[str, ...] = ()
     body: str = ""
+    query: str = ""
+    login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in, by digest or with a UsernameToken; `realm` is what the device says it is.
+
+    `basic` is for a device that offers nothing better.
+    """
+
+    username: str
+    password: str
+    realm: str
+    basic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,8 @@ class Rtsp:
 class Onvif:
     """The ONVIF device service: the clock for everybody, the rest as recorded, else refused.
 
+    With `login`, the device information is for the device's account alone.
+
     It stands on the device's plain web server of the same `port`, or makes one there.
     """
 
@@ -119,6 +140,7 @@ class Onvif:
     path: str = "/onvif/device_service"
     scopes: tuple[str, ...] = ()
     information: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    login: bool = False
     refusal: Answer | None = None
 
 
@@ -238,6 +260,7 @@ class Device:
     hidden: tuple[str, ...] = ()
     demo: bool = True
     composed: str = ""
+    account: Account | None = None
     http: tuple[Http, ...] = ()
     rtsp: Rtsp | None = None
     onvif: Onvif | None = None
@@ -317,6 +340,7 @@ class Place:
 
 _PARTS: Final[Mapping[tuple[type, str], type]] = MappingProxyType(
     {
+        (Device, "account"): Account,
         (Device, "http"): Http,
         (Device, "rtsp"): Rtsp,
         (Device, "onvif"): Onvif,

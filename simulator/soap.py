@@ -15,7 +15,7 @@ from simulator.device import Answer, Onvif
 
 __all__ = ["device_service"]
 
-_ACTION: Final = re.compile(r"<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)")
+_ACTION: Final = re.compile(r"<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)")
 _TYPE: Final = "Content-Type: application/soap+xml; charset=utf-8"
 _ENVELOPE: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>'
@@ -32,15 +32,15 @@ _NOT_AUTHORIZED: Final = (
 )
 
 
-def device_service(service: Onvif, request: str) -> Answer:
-    """What `service` answers to the SOAP `request`."""
+def device_service(service: Onvif, request: str, *, known: bool = False) -> Answer:
+    """What `service` answers to the SOAP `request`; `known` says that it came with the right token."""
     found = _ACTION.search(request)
     action = found[1] if found else ""
     if action == "GetSystemDateAndTime":
         return _says(_clock(datetime.now(UTC)))
     if action == "GetScopes" and service.scopes:
         return _says(_scopes(service.scopes))
-    if action == "GetDeviceInformation" and service.information:
+    if action == "GetDeviceInformation" and service.information and (known or not service.login):
         items = "".join(
             f"<tds:{name}>{escape(text)}</tds:{name}>" for name, text in service.information.items()
         )

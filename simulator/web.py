@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from simulator import soap
+from simulator import login, soap
 from simulator.device import Answer, Device, Http, Onvif, Place, Route
 
 __all__ = ["Request", "answer", "head_end", "parse"]
@@ -29,6 +29,11 @@ class Request:
     def path(self) -> str:
         """The path, without query."""
         return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What follows the path."""
+        return self.target.partition("?")[2]
 
     @property
     def length(self) -> int:
@@ -64,16 +69,24 @@ def answer(device: Device, server: Http, place: Place, request: Request, body: b
     """The whole answer, head and body, to `request` on that `server` of `device`."""
     service = device.onvif
     if service and not server.tls and service.port == server.port and request.path == service.path:
-        return _onvif(service, server, place, request, body)
+        return _onvif(device, service, server, place, request, body)
     wanted = "GET" if request.method == "HEAD" else request.method
     for route in server.route:
-        if route.path == request.path and route.method == wanted:
+        if route.path == request.path and route.method == wanted and route.query in {"", request.query}:
+            account = device.account
+            told = request.headers.get("authorization", "")
+            if route.login and account and not login.is_right(account, request.method, request.target, told):
+                return _render(server, Answer(401, (login.challenge(account),)), place, request)
             return _render(server, route, place, request)
     return _render(server, Answer(404), place, request)
 
 
-def _onvif(service: Onvif, server: Http, place: Place, request: Request, body: bytes) -> bytes:
-    reply = soap.device_service(service, body.decode("utf-8", "replace"))
+def _onvif(
+    device: Device, service: Onvif, server: Http, place: Place, request: Request, body: bytes
+) -> bytes:
+    text = body.decode("utf-8", "replace")
+    known = device.account is not None and login.token_is_right(device.account, text)
+    reply = soap.device_service(service, text, known=known)
     return _render(server, reply, place, request)
 
 

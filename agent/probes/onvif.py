@@ -26,7 +26,7 @@ _ARGUMENTS: Final = {
 }
 _ASKED: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?(Get\w{1,64})[\s/>]")
 _ANSWER: Final = re.compile(
-    rb"<(?:[\w.-]{1,64}:)?Get(?:SystemDateAndTime|DeviceInformation|Scopes|Services|Capabilities|Hostname)Response[\s/>]"
+    rb"<(?:[\w.-]{1,64}:)?Get(?:SystemDateAndTime|DeviceInformation|NetworkInterfaces|Scopes|Services|Capabilities|Hostname)Response[\s/>]"
 )
 _OWN_WORDS: Final = (b"HardwareId>", b"FirmwareVersion>", b"ScopeItem>", b"XAddr>", b"HostnameInformation>")
 _LEAVES: Final[dict[tuple[str, ...], str]] = {
@@ -35,6 +35,7 @@ _LEAVES: Final[dict[tuple[str, ...], str]] = {
     ("GetDeviceInformationResponse", "FirmwareVersion"): "onvif.firmware",
     ("GetDeviceInformationResponse", "SerialNumber"): "onvif.serial",
     ("GetDeviceInformationResponse", "HardwareId"): "onvif.hardware",
+    ("Info", "HwAddress"): "onvif.mac",
     ("HostnameInformation", "Name"): "onvif.hostname",
     ("Scopes", "ScopeItem"): "onvif.scope",
 }
