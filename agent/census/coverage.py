@@ -223,6 +223,22 @@ def _blind_spots(
         f"{_some(count, 'recorder')} not saying how many channels there are",
         "give read-only credentials of the recorder",
     )
+    details = found.get("details")
+    told = details if isinstance(details, Mapping) else {}
+    count = int(told.get("refused", 0))
+    yield (
+        "login-refused",
+        count,
+        f"{_some(count, 'device')} refused the login given",
+        "look at the account on the device: each was tried once, and is not tried again",
+    )
+    count = int(told.get("silent", 0))
+    yield (
+        "details-unread",
+        count,
+        f"{_some(count, 'device')} with a login could not be read",
+        "see the problems of the report; the web service or ONVIF may be turned off there",
+    )
     factory = sum(row["factory_address_of"] is not None for row in outside)
     yield (
         "out-of-scope",

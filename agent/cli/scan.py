@@ -32,6 +32,7 @@ from agent.cli.options import (
 from agent.cli.plan import estimate, table
 from agent.cli.progress import Form
 from agent.cli.recording import deliver_and_keep
+from agent.cli.recorders import WhichDetails, chosen_logins, read_recorders
 from agent.cli.scanning import Survey, survey
 from agent.cli.switching import ask_switches, chosen_switches
 from agent.cli.tables import WithOption, read_tables, tell_tables
@@ -78,6 +79,10 @@ SwitchOption = Annotated[
         "--switch",
         help="Switches and routers to read by SNMP, with --credentials: who is on which port; repeatable.",
     ),
+]
+DetailsOption = Annotated[
+    WhichDetails,
+    typer.Option("--details", help="Whom to read with the logins of --credentials: recorders, all, or none."),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -161,6 +166,7 @@ def scan(
     tables: WithOption = None,
     switch: SwitchOption = None,
     credentials: CredentialsOption = None,
+    details: DetailsOption = WhichDetails.RECORDERS,
     plan: PlanOption = False,
     alive_only: AliveOption = False,
     thorough: ThoroughOption = False,
@@ -234,6 +240,7 @@ def scan(
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
     taken: list[Problem] = []
     switches = chosen_switches(settings, own)
+    logins = chosen_logins(settings, details)
     rows = read_tables(tables or (), taken.append)
     watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
@@ -249,11 +256,12 @@ def scan(
         if journal is not None and finished:
             journal.discard()
     if not finished:
-        say(f"{outcome.coverage['ended']}: this is what is known so far", quiet=quiet)
-        if journal is not None:
-            more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
-            say(f"camcensus scan --resume{more} goes on with it", quiet=quiet)
+        for line in _unfinished(outcome.coverage["ended"], journal, checkpoint):
+            say(line, quiet=quiet)
     coverage = dict(outcome.coverage)
+    if logins is not None and finished and not order.alive_only:
+        say("reading recorders with your logins", quiet=quiet)
+        coverage["details"] = read_recorders(tally.report(), scope, logins, details, tally.feed, taken.append)
     if switches is not None and coverage["ended"] != "interrupted":
         # Now, because the scan made every host speak: switches forget who is silent.
         say(f"reading {switches.describe()}", quiet=quiet)
@@ -271,6 +279,13 @@ def scan(
     raise deliver_and_keep(
         report, form, output, fail_on, site=settings.site, keep=settings.record, quiet=quiet
     )
+
+
+def _unfinished(ended: str, journal: Journal | None, checkpoint: Path | None) -> Iterator[str]:
+    yield f"{ended}: this is what is known so far"
+    if journal is not None:
+        more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
+        yield f"camcensus scan --resume{more} goes on with it"
 
 
 def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str | None) -> _Order:

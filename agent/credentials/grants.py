@@ -87,6 +87,11 @@ class Credentials:
 
     grants: tuple[Grant, ...] = ()
 
+    @property
+    def logins(self) -> tuple[Login, ...]:
+        """The logins among them."""
+        return tuple(grant for grant in self.grants if isinstance(grant, Login))
+
     def login(self, ip: str) -> Login | None:
         """What to log in to a host with; `ip` is canonical text, a zone is ignored."""
         found = self._nearest(ip, (Login,))

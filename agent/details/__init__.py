@@ -70,11 +70,11 @@ async def read_details(
     subjects: Iterable[Subject],
     credentials: Credentials,
     attempts: Attempts,
-    emit: Callable[[Message], None],
+    emit: Callable[[Message], object],
     note: Callable[[Problem], None],
-) -> Details:
-    """Read every subject that there is a login for; what they say goes to `emit`."""
-    found = Details()
+    found: Details,
+) -> None:
+    """Read every subject that there is a login for: what they say goes to `emit`, what came of it to `found`."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(subject: Subject) -> None:
@@ -88,7 +88,6 @@ async def read_details(
     async with asyncio.TaskGroup() as group:
         for subject in subjects:
             group.create_task(one(subject))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class _Visit:
     subject: Subject
     credentials: Credentials
     attempts: Attempts
-    emit: Callable[[Message], None]
+    emit: Callable[[Message], object]
     note: Callable[[Problem], None]
     found: Details
     reasons: list[str] = field(default_factory=list)

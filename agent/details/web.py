@@ -45,7 +45,7 @@ class Place:
     @property
     def origin(self) -> str:
         """The beginning of its URLs."""
-        host = f"[{self.ip.replace('%', '%25')}]" if ":" in self.ip else self.ip
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
         return f"http{'s' if self.tls else ''}://{host}:{self.port}"
 
 

@@ -50,7 +50,9 @@ class Standing:
         """Read it as a scan would."""
         subject = Subject(IP, maker, recorder, (Place(IP, self.port, tls),))
         known = Credentials((login,) if login else ())
-        return await read_details([subject], known, self.attempts, self.messages.append, self.problems.append)
+        found = Details()
+        await read_details([subject], known, self.attempts, self.messages.append, self.problems.append, found)
+        return found
 
 
 def login_of(device: Device, password: Secret | None = None, *, basic_in_clear: bool = False) -> Login:
