@@ -31,8 +31,8 @@ from agent.cli.options import (
 )
 from agent.cli.plan import estimate, table
 from agent.cli.progress import Form
-from agent.cli.recording import deliver_and_keep
 from agent.cli.recorders import WhichDetails, chosen_logins, read_recorders
+from agent.cli.recording import deliver_and_keep
 from agent.cli.scanning import Survey, survey
 from agent.cli.switching import ask_switches, chosen_switches
 from agent.cli.tables import WithOption, read_tables, tell_tables
