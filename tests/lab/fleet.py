@@ -1,7 +1,7 @@
 """Serves many simulated devices from one process, each in its own network namespace.
 
 Standard input brings lines ``{"namespace", "device", "ip", "ip6", "interface", "mac", "late",
-"connections"}`` (JSON), then an empty line; the answer is ``ready``. Each line ``announce`` after that has every device
+"connections"}`` (JSON; with ``"only"``, the parts of the device that answer), then an empty line; the answer is ``ready``. Each line ``announce`` after that has every device
 announce itself and is answered with the number of datagrams. The end of the input ends it.
 """
 
@@ -10,11 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import TextIO
+from dataclasses import fields, replace
+from typing import Any, TextIO
 
-from simulator.device import Place, another, load
+from simulator.device import Device, Place, another, load
 from simulator.serve import Habits, Listening, listen, serving
 from tests.lab.namespaces import inside
+
+_PROTOCOLS = frozenset(
+    {"http", "rtsp", "onvif", "sadp", "dhip", "dahua_legacy", "ws_discovery", "ssdp", "mdns", "tplink_tdp"}
+    | {"dhcp", "tcp"}
+)
 
 
 def _open(orders: TextIO) -> list[Listening]:
@@ -26,8 +32,20 @@ def _open(orders: TextIO) -> list[Listening]:
             device = load(order["device"])
             if device.mac != place.mac:
                 device = another(device, int(place.mac[9:].replace(":", ""), 16))
+            if order.get("only"):
+                device = _reduced(device, set(order["only"]))
             opened.append(listen(device, place, Habits(order["late"], order["connections"])))
     return opened
+
+
+def _reduced(device: Device, only: set[str]) -> Device:
+    """The device with those of its protocols alone."""
+    silent: dict[str, Any] = {
+        part.name: part.default
+        for part in fields(device)
+        if part.name in _PROTOCOLS and part.name not in only
+    }
+    return replace(device, **silent)
 
 
 async def _serve(opened: list[Listening], orders: TextIO) -> None:
