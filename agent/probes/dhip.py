@@ -5,11 +5,14 @@ length, zero, body length again, zero. Request and answer as in UniversalScanner
 (julienblitte/UniversalScanner, Dahua2.cs); answers recorded from cameras, recorders and
 door stations are in the test corpus. The same framing carries sessions on TCP 37777 or 80,
 whose first answer names the device in its login realm; that is only read in passing,
-because provoking it would be a login attempt. Only ``DHDiscover.search`` is ever built here.
+because provoking it would be a login attempt. Older sessions on TCP 37777 have a binary header of
+32 bytes, whose first is 0xb0 in answers, and the realm in lines of text behind it (mcw0/DahuaConsole,
+and other clients' tests). Only ``DHDiscover.search`` is ever built here.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -28,6 +31,7 @@ _GROUPS: Final = ("239.255.255.251", "255.255.255.255")
 
 _ANSWER: Final = "client.notifyDevInfo"
 _REALM: Final = "Login to "
+_CHALLENGE: Final = re.compile(rb"(?s)\xb0.{31}Realm:(Login to [ -~]{1,80})\r\n")
 # A body without its header is DHIP's if one of these stands in it.
 _OWN_WORDS: Final = (b'"client.notifyDevInfo"', b'"deviceInfo"', b'"DeviceClass"', b'"Login to ')
 
@@ -118,6 +122,18 @@ def _field(path: tuple[str, ...], text: str) -> str | None:
     return _FIELDS.get(keys)
 
 
+def _mine_in_stream(payload: bytes) -> bool:
+    return _CHALLENGE.match(payload) is not None or _mine(payload)
+
+
+def _dissect_stream(payload: bytes, asked: bytes) -> Iterator[Fact]:
+    challenge = _CHALLENGE.match(payload)
+    if challenge:
+        yield Fact("dahua-dvrip.realm", challenge[1].decode("ascii"))
+    else:
+        yield from _dissect(payload, asked)
+
+
 DHIP: Final = Probe(
     name="dhip",
     transport="udp",
@@ -140,9 +156,9 @@ DAHUA_DVRIP: Final = Probe(
     transport="tcp",
     ports=(37777,),
     fields=DHIP.fields,
-    mine=_mine,
-    dissect=_dissect,
-    prefixes=(_MAGIC,),
-    source="rroller/dahua; recorded login challenge",
+    mine=_mine_in_stream,
+    dissect=_dissect_stream,
+    prefixes=(_MAGIC, b"\xb0\0\0\x78", b"\xb0\1\0\x78"),
+    source="rroller/dahua; recorded login challenge; mcw0/DahuaConsole",
     says="Dahua sessions, read in passing: the realm that names the device",
 )

@@ -154,3 +154,17 @@ def test_recorded_challenge() -> None:
             break
     assert facts(payload) == [("dahua-dvrip.realm", "Login to 907F3C6C73FEDA77")]
     three_ways(DAHUA_DVRIP, payload)
+
+
+def test_an_older_session_names_the_device() -> None:
+    """Behind the binary header the realm's line is read; a client's question, a cut line and a refusal are not."""
+    text = b"Realm:Login to 0000000000000000\r\nRandom:1\r\n\r\n"
+    answer = b"\xb0\1\0\x78" + len(text).to_bytes(4, "little") + bytes(24) + text
+    assert DAHUA_DVRIP.mine(answer)
+    said = [(fact.field, fact.text) for fact in DAHUA_DVRIP.dissect(answer, b"")]
+    assert said == [("dahua-dvrip.realm", "Login to 0000000000000000")]
+    three_ways(DAHUA_DVRIP, answer)
+    only_malformed(DAHUA_DVRIP, answer)
+    for other in (b"\xa0" + answer[1:], answer[:60], answer[:32]):
+        assert not DAHUA_DVRIP.mine(other)
+        assert list(DAHUA_DVRIP.dissect(other, b"")) == []
