@@ -298,7 +298,7 @@ class Contact:
 class CloudContact:
     """One device's calls for one name of a maker's cloud.
 
-    `addresses` are those it reached under that name, `fields` the fields in which it named it,
+    `addresses` are those it reached under that name, or was told for it, `fields` the fields in which it named it,
     `count` how many messages did. Of the connections opened with that name `measured` were seen from
     beginning to end; in these the device sent `bytes_sent` and got `bytes_received` (None where there
     is no such connection: how much it was is then unknown, not nothing).

@@ -290,4 +290,6 @@ def cloud_contacts(clouds: Clouds, names: Names, listed: set[str]) -> tuple[Clou
             call.received if call.measured else None,
         )
         for (device, maker, name), call in sorted(found.items(), key=lambda item: item[0])
+        # An answer to a question that was not seen is no call.
+        if call.count
     )

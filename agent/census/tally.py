@@ -49,6 +49,7 @@ _LONGEST_FRESH: Final = 4_096
 _BINDING: Final = frozenset({"arp", "dhcp", "nd"})
 _WORDLESS: Final = frozenset({SIGHTING, OPEN_PORT, ASKED})
 _CLOUD_FIELDS: Final = frozenset({"dns.query", "tls.sni", "http.host"})
+_ANSWER_FIELD: Final = "dns.answer"
 _AGENT_FIELDS: Final = ("http.user-agent", "rtsp.user-agent")
 _SCANNING_AGENTS: Final = ("camcensus", "nmap", "masscan", "zgrab", "nessus", "openvas", "nikto", "nuclei")
 
@@ -77,7 +78,8 @@ class _Call(NamedTuple):
 class _Effect(NamedTuple):
     """What a Message changes each time it is heard; `rank` is the earliest place it was read at.
 
-    `told` are hosts other than the sender that it shows to be there.
+    `told` are hosts other than the sender that it shows to be there; `telling` is whether anything is
+    kept of it.
     """
 
     rank: _Rank
@@ -86,6 +88,7 @@ class _Effect(NamedTuple):
     told: tuple[Key, ...] = ()
     asks: tuple[_Ask, ...] = ()
     calls: tuple[_Call, ...] = ()
+    telling: bool = False
 
 
 class Tally:
@@ -162,7 +165,7 @@ class Tally:
             self._weigh(effect, message.moved)
             return False
         self._apply(effect, at)
-        return known is None and effect.probe is not None
+        return known is None and effect.telling
 
     def tell(self, row: Row) -> None:
         """Take what a table says of a host: it is listed, though nothing was heard of it."""
@@ -232,17 +235,19 @@ class Tally:
             self._talk.ask(*ask, at)
         for key, name, maker, field, address in effect.calls:
             call = self._clouds.call(key, name, maker)
-            if call is not None:
+            if call is None:
+                continue
+            if field != _ANSWER_FIELD:
                 call.count += 1
                 call.times.seen(at)
                 call.fields.add(field)
-                if address is not None:
-                    call.reach((address,))
+            if address is not None:
+                call.reach((address,))
 
     def _weigh(self, effect: _Effect, moved: tuple[int, int]) -> None:
         """Count the bytes of a connection for the name that it was opened with, if that is a cloud's."""
         # A resolver that is asked for a name is not who has it.
-        named = next((call for call in effect.calls if call.field != "dns.query"), None)
+        named = next((call for call in effect.calls if not call.field.startswith("dns.")), None)
         if named is not None:
             self._clouds.weigh(named.key, named.name, named.maker, moved)
 
@@ -309,11 +314,15 @@ class Tally:
         *,
         malformed: bool,
     ) -> _Effect:
-        calls = []
+        calls: list[_Call] = []
         told: dict[Key, None] = {}
         asking = False
         key = _key(message.sender)
         for fact in facts:
+            if fact.field == _ANSWER_FIELD:
+                # Of all that resolvers tell, only where clouds are is kept.
+                calls += self._told(fact, message)
+                continue
             asking |= fact.about == "listener" or fact.field in _AGENT_FIELDS
             told |= dict.fromkeys(self._learn(fact, probe, message, at))
             if fact.field in _CLOUD_FIELDS and fact.about == "speaker" and key is not None:
@@ -328,7 +337,16 @@ class Tally:
             asks += self._asks(message.sender, message.receiver, probe.name, message.via)
         elif message.asked and message.transport in {"tcp", "tls"} and _serves(message):
             asks += self._asks(message.receiver, message.sender, probe.name, message.via)
-        return _Effect(rank, probe.name, malformed, tuple(told), tuple(asks), tuple(calls))
+        telling = malformed or bool(calls) or any(fact.field != _ANSWER_FIELD for fact in facts)
+        return _Effect(rank, probe.name, malformed, tuple(told), tuple(asks), tuple(calls), telling)
+
+    def _told(self, fact: Fact, message: Message) -> Iterator[_Call]:
+        """Where a cloud is that a device asked for."""
+        key = _key(message.receiver)
+        name, _, address = fact.text.partition(" ")
+        cloud = self._maker_of(name) if key is not None else None
+        if key is not None and cloud is not None:
+            yield _Call(key, name[:253], cloud.maker, fact.field, host_address(address))
 
     @staticmethod
     def _asks(asker: Speaker, asked: Speaker, protocol: str, via: str) -> Iterable[_Ask]:

@@ -191,6 +191,21 @@ def test_calls_to_clouds_are_counted(judge: Judge) -> None:
     jsonschema.validate(report_to_json(report), schema())
 
 
+def test_where_a_cloud_is_comes_from_the_resolver(judge: Judge) -> None:
+    """Addresses that a device was told for a cloud's name are kept; of other answers nothing is, and nobody asked."""
+    census = tally(judge, maker_of=lambda name: SimpleNamespace(maker="Acme") if "acme" in name else None)
+    census.feed(said("dns.query=dev.acme.test", CAMERA, "192.168.1.1"))
+    for text in ("dev.acme.test 203.0.113.7", "dev.acme.test 203.0.113.8", "api.acme.test 203.0.113.9"):
+        assert census.feed(said(f">dns.answer={text}", "192.168.1.1", CAMERA, ports=(53, 40_000)))
+    assert not census.feed(said(">dns.answer=x.test 203.0.113.1", "192.168.1.1", CAMERA, ports=(53, 40_000)))
+    report = census.report()
+    (row,) = report.phone_home
+    assert (row.name, row.count, row.addresses) == ("dev.acme.test", 1, ("203.0.113.7", "203.0.113.8"))
+    assert row.fields == ("dns.query",)
+    assert report.contacts == ()
+    assert [fact.fact.field for device in report.devices for fact in device.observations] == ["dns.query"]
+
+
 def test_bytes_of_connections_to_clouds_are_counted(judge: Judge) -> None:
     """A connection that has ended adds its bytes to the name it was opened with, but is no second call."""
     census = tally(judge, maker_of=lambda name: SimpleNamespace(maker="Acme") if "acme" in name else None)
