@@ -16,6 +16,8 @@ from agent.cli.exits import DONE, USAGE
 from agent.cli.options import OutputFormat, OutputOption
 from agent.cli.places import installed_knowledge, installed_or_shipped, trusted_keys
 from agent.cli.wiring import opened, say
+from agent.probes import ALL
+from agent.protocols import protocols
 from fingerprints.catalogue import catalogue
 from fingerprints.clouds import load_clouds
 from fingerprints.codec import dumps
@@ -209,3 +211,10 @@ def write_catalogue(folder: FolderOption = None, output: OutputOption = None) ->
     knowledge = load_knowledge(folder or installed_or_shipped())
     ids = sorted(path.stem for path in (knowledge.folder / "policies").glob("*.toml"))
     _print(catalogue(knowledge, load_policies(knowledge, ids)), output)
+
+
+@app.command("protocols")
+def write_protocols(folder: FolderOption = None, output: OutputOption = None) -> None:
+    """Print the list of protocols with what is sent, their fields and sources as Markdown."""
+    knowledge = load_knowledge(folder or installed_or_shipped())
+    _print(protocols(ALL, knowledge.fields), output)
