@@ -127,7 +127,7 @@ class Keeper:
         for plan in self._settings.scopes:
             if (not names or plan.id in names or plan.name in names) and not self._stop.is_set():
                 told[plan.id] = self._scans.scan(plan, "asked for", self._stop.is_set)
-        sender = self._new_sender()
+        self._sender = sender = self._new_sender()
         if sender is not None:
             with contextlib.closing(sender.courier):
                 sender.send_due(self._stop.is_set)
@@ -283,8 +283,7 @@ class Keeper:
     # -- what the other threads do
 
     def _send(self) -> None:
-        sender = self._new_sender()
-        self._sender = sender
+        self._sender = sender = self._new_sender()
         if sender is None:
             return
         with contextlib.closing(sender.courier):
