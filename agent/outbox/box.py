@@ -1,14 +1,17 @@
 """The outbox: reports on disk, part by part, until the inventory has acknowledged each.
 
-An SQLite file (WAL, every commit on the disk before it counts). When it is full, the oldest parts
-that hold nothing new go first; parts with changes go only when nothing else is left, and every
-part that goes is counted, told in `status`, and told to the inventory with the next report.
+An SQLite file (WAL, every commit on the disk before it counts). When it is full, the oldest
+unchanged sightings go first: what changed is kept, as a report of its own that says it is not the
+whole. Changes go only when nothing else is left. Whatever goes is counted, told in `status`, and
+told to the inventory with the next report.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agent.outbox.parts import DEVICES, parts_of, unpacked
+from agent.outbox.parts import DEVICES, changes_of, parts_of, unpacked
 from exchange.parcel import MAX_PARTS, Parcel, Receipt
 
 __all__ = ["Limits", "Outbox", "OutboxError", "Status", "Waiting"]
@@ -27,7 +30,8 @@ CREATE TABLE IF NOT EXISTS report(
     id TEXT PRIMARY KEY, site TEXT NOT NULL, made REAL NOT NULL, parts INTEGER NOT NULL, done REAL);
 CREATE TABLE IF NOT EXISTS part(
     report TEXT NOT NULL, number INTEGER NOT NULL, site TEXT NOT NULL, made REAL NOT NULL,
-    body BLOB NOT NULL, size INTEGER NOT NULL, devices INTEGER NOT NULL, changed INTEGER NOT NULL,
+    body BLOB NOT NULL, size INTEGER NOT NULL, devices INTEGER NOT NULL, changed TEXT NOT NULL,
+    trimmed INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(report, number)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS part_made ON part(made, report, number);
@@ -36,7 +40,7 @@ CREATE TABLE IF NOT EXISTS aside(
     why TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(report, number));
 CREATE TABLE IF NOT EXISTS refusal(at REAL NOT NULL, report TEXT NOT NULL, device TEXT NOT NULL, why TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS lost(at REAL NOT NULL, report TEXT NOT NULL, site TEXT NOT NULL,
-    devices INTEGER NOT NULL, changed INTEGER NOT NULL, why TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0);
+    unchanged INTEGER NOT NULL, changed INTEGER NOT NULL, why TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS digest(
     site TEXT NOT NULL, device TEXT NOT NULL, digest BLOB NOT NULL, at REAL NOT NULL,
     PRIMARY KEY(site, device)) WITHOUT ROWID;
@@ -48,6 +52,7 @@ _KEEP_DONE: Final = 10_000
 _KEEP_ASIDE: Final = 1_000
 _KEEP_WORDS: Final = 10_000
 _FORGET_DAYS: Final = 800
+_HALVED: Final = re.compile(r"~[0-9]+$")
 
 
 class OutboxError(Exception):
@@ -119,11 +124,11 @@ class Outbox:
             if base.execute("SELECT 1 FROM report WHERE id = ?", (report,)).fetchone():
                 return False
             lost = base.execute(
-                "SELECT sum(devices), sum(changed) FROM lost WHERE site = ? AND told = 0", (site,)
+                "SELECT sum(unchanged), sum(changed) FROM lost WHERE site = ? AND told = 0", (site,)
             )
-            devices, changes = lost.fetchone()
-            if devices:
-                document = _telling(document, devices, changes)
+            unchanged, changes = lost.fetchone()
+            if unchanged or changes:
+                document = _telling(document, unchanged, changes)
                 base.execute("UPDATE lost SET told = 1 WHERE site = ?", (site,))
             self._keep(base, site, report, document, now, self._largest(base))
             self._make_room(base, now)
@@ -225,7 +230,7 @@ class Outbox:
                 document["coverage"] = {**document.get("coverage", {}), "incomplete": True}
             base.execute("DELETE FROM part WHERE report = ?", (parcel.report,))
             self._settle(base, parcel.report, now)
-            name = f"{parcel.report.partition('~')[0]}~{largest}"
+            name = f"{_HALVED.sub('', parcel.report)}~{largest}"
             self._keep(base, parcel.site, name, {**document, "devices": devices}, rows[0][1], largest)
         return True
 
@@ -238,8 +243,7 @@ class Outbox:
             ).fetchone()
             (aside,) = base.execute("SELECT count(*) FROM aside").fetchone()
             unchanged, changed = base.execute(
-                "SELECT coalesce(sum(devices) FILTER (WHERE NOT changed), 0),"
-                " coalesce(sum(devices) FILTER (WHERE changed), 0) FROM lost"
+                "SELECT coalesce(sum(unchanged), 0), coalesce(sum(changed), 0) FROM lost"
             ).fetchone()
             (refused,) = base.execute("SELECT count(*) FROM refusal").fetchone()
             why = base.execute("SELECT why FROM part ORDER BY made, report, number LIMIT 1").fetchone()
@@ -269,7 +273,16 @@ class Outbox:
             base.execute(
                 "INSERT INTO part(report, number, site, made, body, size, devices, changed)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (report, number, site, now, part.body, len(part.body), len(part.digests), part.changed),
+                (
+                    report,
+                    number,
+                    site,
+                    now,
+                    part.body,
+                    len(part.body),
+                    len(part.digests),
+                    json.dumps(part.changed),
+                ),
             )
             base.executemany(
                 "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)",
@@ -284,13 +297,11 @@ class Outbox:
             "SELECT report, number FROM part WHERE made < ?", (now - self._limits.days * _DAY,)
         ).fetchall()
         self._lose(base, old, now, "too old")
-        (size,) = base.execute("SELECT coalesce(sum(size), 0) FROM part").fetchone()
-        excess = size - self._limits.size
-        if excess <= 0:
-            return
+        self._trim(base, self._excess(base), now)
+        excess = self._excess(base)
         going = []
         for report, number, part in base.execute(
-            "SELECT report, number, size FROM part ORDER BY changed, made, report, number"
+            "SELECT report, number, size FROM part ORDER BY made, report, number"
         ):
             if excess <= 0:
                 break
@@ -298,22 +309,52 @@ class Outbox:
             excess -= part
         self._lose(base, going, now, "the outbox was full")
 
+    def _excess(self, base: sqlite3.Connection) -> int:
+        (size,) = base.execute("SELECT coalesce(sum(size), 0) FROM part").fetchone()
+        return int(size) - self._limits.size
+
+    def _trim(self, base: sqlite3.Connection, excess: int, now: float) -> None:
+        """Let go of the oldest unchanged sightings until `excess` bytes are won, or none is left."""
+        while excess > 0:
+            row = base.execute(
+                "SELECT report, number, site, made, body, size, devices, changed FROM part"
+                " WHERE NOT trimmed ORDER BY made, report, number LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return
+            report, number, site, made, body, size, devices, changed = row
+            places = json.loads(changed)
+            unchanged = devices - len(places)
+            if unchanged == 0 and devices:
+                base.execute("UPDATE part SET trimmed = 1 WHERE report = ? AND number = ?", (report, number))
+                continue
+            base.execute("DELETE FROM part WHERE report = ? AND number = ?", (report, number))
+            self._settle(base, report, now)
+            _count_lost(base, now, report, site, unchanged, 0, "the outbox was full")
+            excess -= size
+            if places:
+                # The run that it was part of stays without it: what is not told of was not absent.
+                name, kept = f"{report}~c{number}", changes_of(body, places)
+                base.execute("INSERT OR IGNORE INTO report VALUES (?, ?, ?, 1, NULL)", (name, site, made))
+                base.execute(
+                    "INSERT INTO part(report, number, site, made, body, size, devices, changed, trimmed)"
+                    " VALUES (?, 1, ?, ?, ?, ?, ?, ?, 1)",
+                    (name, site, made, kept, len(kept), len(places), json.dumps(list(range(len(places))))),
+                )
+                excess += len(kept)
+
     def _lose(self, base: sqlite3.Connection, parts: Sequence[tuple[str, int]], now: float, why: str) -> None:
         for report, number in parts:
-            base.execute(
-                "INSERT INTO lost(at, report, site, devices, changed, why)"
-                " SELECT ?, report, site, devices, changed, ? FROM part WHERE report = ? AND number = ?",
-                (now, why, report, number),
-            )
+            site, made, devices, changed = base.execute(
+                "SELECT site, made, devices, changed FROM part WHERE report = ? AND number = ?",
+                (report, number),
+            ).fetchone()
+            changes = len(json.loads(changed))
+            _count_lost(base, now, report, site, devices - changes, changes, why)
             base.execute("DELETE FROM part WHERE report = ? AND number = ?", (report, number))
             # What was never sent is no longer known there: it counts as new when it is seen again.
+            base.execute("DELETE FROM digest WHERE site = ? AND at = ?", (site, made))
             self._settle(base, report, now)
-        for report in {report for report, _ in parts}:
-            base.execute(
-                "DELETE FROM digest WHERE (site, at) = (SELECT site, made FROM report WHERE id = ?)",
-                (report,),
-            )
-        _shorten(base, "lost", _KEEP_WORDS)
 
     @staticmethod
     def _settle(base: sqlite3.Connection, report: str, now: float) -> None:
@@ -357,14 +398,24 @@ class Outbox:
             base.execute("COMMIT")
 
 
-def _telling(document: Mapping[str, Any], devices: int, changes: int) -> dict[str, Any]:
+def _telling(document: Mapping[str, Any], unchanged: int, changes: int) -> dict[str, Any]:
     """The report with a Problem that says what was let go of since the last one."""
     problem = {
         "where": "outbox",
-        "what": f"{devices} sightings were let go of before they could be sent, {changes or 0} parts with changes",
+        "what": f"let go of before it could be sent: {unchanged} unchanged sightings, {changes} changed devices",
         "kind": "outbox-lost",
     }
     return {**document, "problems": [*document.get("problems", ()), problem]}
+
+
+def _count_lost(
+    base: sqlite3.Connection, now: float, report: str, site: str, unchanged: int, changed: int, why: str
+) -> None:
+    base.execute(
+        "INSERT INTO lost(at, report, site, unchanged, changed, why) VALUES (?, ?, ?, ?, ?, ?)",
+        (now, report, site, unchanged, changed, why),
+    )
+    _shorten(base, "lost", _KEEP_WORDS)
 
 
 def _shorten(base: sqlite3.Connection, table: str, keep: int) -> None:

@@ -1,4 +1,4 @@
-"""Cuts a report into parts small enough to be sent, what changed apart from what did not."""
+"""Cuts a report into parts small enough to be sent, and knows what changed in each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["DEVICES", "Part", "parts_of", "unpacked"]
+__all__ = ["DEVICES", "Part", "changes_of", "parts_of", "unpacked"]
 
 DEVICES: Final = 500
 """Most devices of a part: what the inventory stores in one transaction."""
@@ -20,36 +20,50 @@ _VOLATILE: Final = frozenset({"first_seen", "last_seen"})
 """What differs with every scan, and alone is no change."""
 
 
-_Row = tuple[str, bytes, str]
+_Row = tuple[str, bytes, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part, packed, with the digests of its devices by their keys; `changed`: something in it is new."""
+    """One part, packed, with the digests of its devices by their keys; `changed` are the places of new ones."""
 
     body: bytes
     digests: Mapping[str, bytes]
-    changed: bool
+    changed: tuple[int, ...]
 
 
 def parts_of(
     document: Mapping[str, Any], known: Mapping[str, bytes], largest: int = DEVICES
 ) -> Iterator[Part]:
-    """The parts of a report, those with changes first; one without devices where it has none.
+    """The parts of a report; one without devices where it has none.
 
     `known` are the digests that devices had when they were sent last. Each part says what the run
     covered, for nobody knows which will come first.
     """
     rest = {name: value for name, value in document.items() if name != "devices"}
-    changed: list[_Row] = []
-    same: list[_Row] = []
+    group: list[_Row] = []
+    size = 0
+    empty = True
     for device in document.get("devices", ()):
-        row = (_key(device), _digest(device), json.dumps(device, ensure_ascii=False, separators=(",", ":")))
-        (same if known.get(row[0]) == row[1] else changed).append(row)
-    if not changed and not same:
-        yield Part(_packed(rest, ()), {}, changed=True)
-    yield from _cut(rest, changed, largest, changed=True)
-    yield from _cut(rest, same, largest, changed=False)
+        key, digest = _key(device), _digest(device)
+        text = json.dumps(device, ensure_ascii=False, separators=(",", ":"))
+        if group and (len(group) >= largest or size + len(text) > _BYTES):
+            yield from _part(rest, group)
+            group, size = [], 0
+        group.append((key, digest, text, known.get(key) != digest))
+        size += len(text)
+        empty = False
+    if group or empty:
+        yield from _part(rest, group)
+
+
+def changes_of(body: bytes, changed: Sequence[int]) -> bytes:
+    """A part again, with nothing but its changes; it says that it is not the whole."""
+    document = unpacked(body)
+    devices = document.pop("devices")
+    document["coverage"] = {**document.get("coverage", {}), "incomplete": True}
+    kept = [json.dumps(devices[place], ensure_ascii=False, separators=(",", ":")) for place in changed]
+    return _packed(document, kept)
 
 
 def unpacked(body: bytes) -> dict[str, Any]:
@@ -58,27 +72,15 @@ def unpacked(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _cut(rest: Mapping[str, Any], rows: Sequence[_Row], largest: int, *, changed: bool) -> Iterator[Part]:
-    group: list[_Row] = []
-    size = 0
-    for row in rows:
-        if group and (len(group) >= largest or size + len(row[2]) > _BYTES):
-            yield from _part(rest, group, changed=changed)
-            group, size = [], 0
-        group.append(row)
-        size += len(row[2])
-    if group:
-        yield from _part(rest, group, changed=changed)
-
-
-def _part(rest: Mapping[str, Any], group: Sequence[_Row], *, changed: bool) -> Iterator[Part]:
-    body = _packed(rest, [row[2] for row in group])
+def _part(rest: Mapping[str, Any], group: Sequence[_Row]) -> Iterator[Part]:
+    body = _packed(rest, [text for _, _, text, _ in group])
     if len(body) > _PACKED and len(group) > 1:
         # What hardly packs (random bytes) is halved until it fits.
-        yield from _part(rest, group[: len(group) // 2], changed=changed)
-        yield from _part(rest, group[len(group) // 2 :], changed=changed)
+        yield from _part(rest, group[: len(group) // 2])
+        yield from _part(rest, group[len(group) // 2 :])
         return
-    yield Part(body, {key: digest for key, digest, _ in group}, changed)
+    changed = tuple(place for place, row in enumerate(group) if row[3])
+    yield Part(body, {key: digest for key, digest, _, _ in group}, changed)
 
 
 def _packed(rest: Mapping[str, Any], devices: Sequence[str]) -> bytes:
