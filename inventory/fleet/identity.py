@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from exchange.keys import BadKey, PublicKey
 from exchange.parcel import Parcel
 from inventory.models import Agent, Site
 
-__all__ = ["Stranger", "check", "clashing", "known", "may_report", "note_instance"]
+__all__ = ["Known", "Stranger", "check", "clashing", "note_instance"]
 
 _INSTANCES: Final = 8
 _NOTE_EVERY: Final = timedelta(hours=1)
@@ -39,26 +40,37 @@ def check(parcel: Parcel, agent: Agent) -> None:
         raise Stranger("the signature is not this agent's, or the report was changed on its way")
 
 
-def known(parcel: Parcel) -> tuple[Agent, Site]:
-    """The agent and the site of a parcel that came without a token; raises `Stranger`.
+class Known:
+    """Who sent parcels that came without a token, looked up together."""
 
-    Only a signature tells who sent it: an agent without a key cannot come this way.
-    """
-    agent = Agent.objects.select_related("organisation").filter(name=parcel.agent).first()
-    site = Site.objects.select_related("organisation").filter(code=parcel.site).first()
-    if agent is None or not agent.public_key:
-        raise Stranger("no agent of this name has enrolled")
-    check(parcel, agent)
-    if site is None or not may_report(agent, site):
-        raise Stranger("this agent may not report for that site")
-    return agent, site
+    def __init__(self, parcels: Sequence[Parcel]) -> None:
+        """Three questions to the database, however many parcels there are."""
+        agents = Agent.objects.select_related("organisation").prefetch_related("sites")
+        self._agents = {
+            agent.name: agent for agent in agents.filter(name__in={parcel.agent for parcel in parcels})
+        }
+        sites = Site.objects.select_related("organisation")
+        self._sites = {site.code: site for site in sites.filter(code__in={parcel.site for parcel in parcels})}
+
+    def of(self, parcel: Parcel) -> tuple[Agent, Site]:
+        """The agent and the site of a parcel; raises `Stranger`.
+
+        Only a signature tells who sent it: an agent without a key cannot come this way.
+        """
+        agent, site = self._agents.get(parcel.agent), self._sites.get(parcel.site)
+        if agent is None or not agent.public_key:
+            raise Stranger("no agent of this name has enrolled")
+        check(parcel, agent)
+        if site is None or not _may_report(agent, site):
+            raise Stranger("this agent may not report for that site")
+        return agent, site
 
 
-def may_report(agent: Agent, site: Site) -> bool:
+def _may_report(agent: Agent, site: Site) -> bool:
     """Whether the agent may report for the site: by its organisation, and by its own list if it has one."""
     if not site.organisation.path.startswith(agent.organisation.path):
         return False
-    named = set(agent.sites.values_list("id", flat=True))
+    named = {row.pk for row in agent.sites.all()}
     return site.pk in named or not named
 
 

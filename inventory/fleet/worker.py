@@ -25,7 +25,7 @@ from django.db import connection
 from exchange.parcel import Parcel, ParcelError, Receipt
 from exchange.subjects import JOBS, RECEIPTS, REPORTS, jobs_of, receipts_of, word
 from inventory.fleet import jobs
-from inventory.fleet.taking import Again, take
+from inventory.fleet.taking import Again, take_together
 from inventory.models import Agent, Job, JobState
 
 if TYPE_CHECKING:
@@ -249,23 +249,33 @@ def _read(message: Msg) -> Parcel | Receipt:
 
 def _stored(parcels: Sequence[Parcel | Receipt]) -> list[tuple[str, Receipt | None]]:
     """What became of each, with its agent's name; None where the database is away."""
-    results: list[tuple[str, Receipt | None]] = []
-    away = False
-    for parcel in parcels:
-        if isinstance(parcel, Receipt):
-            results.append(("", parcel))
-            continue
-        if away:
-            results.append((parcel.agent, None))
-            continue
+    results: list[tuple[str, Receipt | None]] = [
+        ("", each) if isinstance(each, Receipt) else (each.agent, None) for each in parcels
+    ]
+    for group in _groups(parcels):
         try:
-            results.append((parcel.agent, take(parcel)))
+            receipts = take_together([parcel for _, parcel in group])
         except Again as error:
             _log.warning("the database is away: %s", error)
-            results.append((parcel.agent, None))
-            away = True
             _forget_connection()
+            break
+        for (place, parcel), receipt in zip(group, receipts, strict=True):
+            results[place] = (parcel.agent, receipt)
     return results
+
+
+def _groups(parcels: Sequence[Parcel | Receipt]) -> list[list[tuple[int, Parcel]]]:
+    """Parcels by place, each group with one of a site at most, in the order of each site."""
+    groups: list[list[tuple[int, Parcel]]] = []
+    turns: dict[str, int] = {}
+    for place, parcel in enumerate(parcels):
+        if isinstance(parcel, Parcel):
+            turn = turns.get(parcel.site, 0)
+            turns[parcel.site] = turn + 1
+            if turn == len(groups):
+                groups.append([])
+            groups[turn].append((place, parcel))
+    return groups
 
 
 def _forget_connection() -> None:

@@ -172,11 +172,16 @@ def reserve(model: type[Model], count: int) -> list[int]:
         return list(range(first, first + count))
 
 
-def lock(number: int) -> None:
-    """Wait until no other transaction holds `number`; SQLite has one writer at a time anyway."""
+def lock(*numbers: int) -> None:
+    """Wait until no other transaction holds any of `numbers`; SQLite has one writer at a time anyway."""
     if _is_postgresql():
+        # In one order everywhere, so that nobody waits for somebody who waits for him.
+        ordered = sorted({number % 2**31 for number in numbers})
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, number % 2**31])
+            cursor.execute(
+                "SELECT count(pg_advisory_xact_lock(%s, number)) FROM unnest(%s::int[]) AS number",
+                [_LOCKS, ordered],
+            )
 
 
 _LOCKS: Final = 0x63616D

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import OperationalError, transaction
-from django.db.models import F
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from fingerprints.codec import SCHEMA
@@ -26,13 +26,15 @@ from inventory.clean import bounded
 from inventory.ingest import bulk
 from inventory.ingest.covering import covered
 from inventory.ingest.reading import Refused, moment
-from inventory.ingest.store import CHUNK, Context, Outcome, store
-from inventory.models import Agent, Run, RunPart, Site
+from inventory.ingest.store import CHUNK, Context, Mixed, Outcome, store
+from inventory.models import Agent, Plan, Run, RunPart, Site
 
-__all__ = ["MAX_PARTS", "Receipt", "ReportRefused", "Submission", "receive"]
+__all__ = ["MAX_PARTS", "Receipt", "ReportRefused", "Submission", "receive", "receive_together"]
 
 MAX_PARTS: Final = 10_000
 _ATTEMPTS: Final = 4
+_TOGETHER: Final = 8_000
+"""Most devices that are stored in one transaction."""
 _MAX_COVERAGE_TEXT: Final = 500
 _MAX_COVERAGE_ITEMS: Final = 1_024
 _RETRY: Final = frozenset({"40001", "40P01"})
@@ -57,7 +59,7 @@ class Submission:
     parts: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """What became of a submission: an outcome for each device, in order."""
 
@@ -75,7 +77,7 @@ def receive(submission: Submission) -> Receipt:
     now = timezone.now().replace(microsecond=0)
     devices = _checked(submission)
     with transaction.atomic():
-        run = _run(submission, now)
+        (run,) = _runs([submission], now)
     context = _context(submission, run, now)
     outcomes: list[Outcome] = []
     given: set[int] = set()
@@ -83,8 +85,63 @@ def receive(submission: Submission) -> Receipt:
         found = _stored(devices[start : start + CHUNK], context, given)
         given |= {outcome.device for outcome in found if outcome.device is not None}
         outcomes += found
-    _settle(submission, run, outcomes)
-    return Receipt(run, tuple(outcomes))
+    receipt = Receipt(run, tuple(outcomes))
+    with transaction.atomic():
+        bulk.lock(submission.site.pk)
+        _settle([submission], [receipt])
+    return receipt
+
+
+def receive_together(submissions: Sequence[Submission]) -> list[Receipt | ReportRefused]:
+    """Store several submissions, in one transaction where that can be; for each its receipt, or why not.
+
+    Many small reports cost most by their number: together they need the statements of one. Those of
+    one site, those that tell of one device, and large ones are stored one after the other.
+    Raises `OperationalError` where the database is away.
+    """
+    results: dict[int, Receipt | ReportRefused] = {}
+    rows: dict[int, Sequence[Any]] = {}
+    for place, submission in enumerate(submissions):
+        try:
+            rows[place] = _checked(submission)
+        except ReportRefused as why:
+            results[place] = why
+    together = [submissions[place] for place in rows]
+    few = sum(len(devices) for devices in rows.values()) <= _TOGETHER
+    if few and len({submission.site.pk for submission in together}) == len(together) > 1:
+        try:
+            results |= zip(rows, _at_once(together, list(rows.values())), strict=True)
+            rows = {}
+        except (Mixed, IntegrityError, ReportRefused) as why:
+            _log.info("%d reports are stored one by one: %s", len(together), type(why).__name__)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _RETRY:
+                raise
+    for place in rows:
+        try:
+            results[place] = receive(submissions[place])
+        except ReportRefused as why:
+            results[place] = why
+    return [results[place] for place in range(len(submissions))]
+
+
+def _at_once(submissions: Sequence[Submission], rows: Sequence[Sequence[Any]]) -> list[Receipt]:
+    now = timezone.now().replace(microsecond=0)
+    with transaction.atomic():
+        bulk.lock(*(submission.site.pk for submission in submissions))
+        runs = _runs(submissions, now)
+        contexts = [_context(*pair, now) for pair in zip(submissions, runs, strict=True)]
+        found = iter(
+            store(
+                [device for devices in rows for device in devices],
+                [context for context, devices in zip(contexts, rows, strict=True) for _ in devices],
+            )
+        )
+        receipts = [
+            Receipt(run, tuple(islice(found, len(devices)))) for run, devices in zip(runs, rows, strict=True)
+        ]
+        _settle(submissions, receipts)
+    return receipts
 
 
 def _checked(submission: Submission) -> Sequence[Any]:
@@ -107,8 +164,38 @@ def _checked(submission: Submission) -> Sequence[Any]:
     return devices
 
 
-def _run(submission: Submission, now: datetime) -> Run:
-    """The run of a report, made by whichever part comes first."""
+def _runs(submissions: Sequence[Submission], now: datetime) -> list[Run]:
+    """The run of each report, made by whichever part comes first."""
+    known = {
+        (run.site_id, run.report): run
+        for run in Run.objects.filter(
+            site__in={submission.site.pk for submission in submissions},
+            report__in={submission.report for submission in submissions},
+        )
+    }
+    new: dict[tuple[int, str], Run] = {}
+    for submission in submissions:
+        key = (submission.site.pk, submission.report)
+        if key not in known and key not in new:
+            new[key] = _new_run(submission, now)
+    if len(new) == 1:
+        # Two parts of one report may come at once, each as the first.
+        ((key, run),) = new.items()
+        values = {field.attname: getattr(run, field.attname) for field in run._meta.concrete_fields[1:]}  # noqa: SLF001 - Django's public API
+        where = {"site_id": values.pop("site_id"), "report": values.pop("report")}
+        known[key], _ = Run.objects.get_or_create(**where, defaults=values)
+    else:
+        known |= zip(new, Run.objects.bulk_create(new.values()), strict=True)
+    runs = [known[submission.site.pk, submission.report] for submission in submissions]
+    for submission, run in zip(submissions, runs, strict=True):
+        if run.agent_id != (submission.agent.pk if submission.agent else None):
+            raise ReportRefused("another agent has sent a report with this id")
+        if run.parts != submission.parts:
+            raise ReportRefused(f"the report was begun with {run.parts} parts")
+    return runs
+
+
+def _new_run(submission: Submission, now: datetime) -> Run:
     facts, coverage = submission.document.get("run", {}), submission.document.get("coverage", {})
     try:
         finished = moment(facts.get("finished"), now, "run.finished") or now
@@ -119,27 +206,20 @@ def _run(submission: Submission, now: datetime) -> Run:
         raise ReportRefused("run.started is after run.finished")
     what = covered(coverage, facts)
     problems = submission.document.get("problems")
-    run, made = Run.objects.get_or_create(
+    return Run(
         site=submission.site,
         report=submission.report,
-        defaults={
-            "agent": submission.agent,
-            "started": started,
-            "finished": finished,
-            "received": now,
-            "parts": submission.parts,
-            "covered": list(what.ranges),
-            "vlans": None if what.vlans is None else list(what.vlans),
-            "coverage": bounded(dict(coverage), _MAX_COVERAGE_TEXT, _MAX_COVERAGE_ITEMS),
-            "facts": bounded(dict(facts), _MAX_COVERAGE_TEXT, _MAX_COVERAGE_ITEMS),
-            "problems": len(problems) if isinstance(problems, list) else 0,
-        },
+        agent=submission.agent,
+        started=started,
+        finished=finished,
+        received=now,
+        parts=submission.parts,
+        covered=list(what.ranges),
+        vlans=None if what.vlans is None else list(what.vlans),
+        coverage=bounded(dict(coverage), _MAX_COVERAGE_TEXT, _MAX_COVERAGE_ITEMS),
+        facts=bounded(dict(facts), _MAX_COVERAGE_TEXT, _MAX_COVERAGE_ITEMS),
+        problems=len(problems) if isinstance(problems, list) else 0,
     )
-    if not made and (run.agent_id != (submission.agent.pk if submission.agent else None)):
-        raise ReportRefused("another agent has sent a report with this id")
-    if not made and run.parts != submission.parts:
-        raise ReportRefused(f"the report was begun with {run.parts} parts")
-    return run
 
 
 def _context(submission: Submission, run: Run, now: datetime) -> Context:
@@ -163,7 +243,7 @@ def _stored(rows: Sequence[Any], context: Context, given: set[int]) -> list[Outc
         try:
             with transaction.atomic():
                 bulk.lock(context.site)
-                return store(rows, context, given)
+                return store(rows, [context] * len(rows), given)
         except OperationalError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state not in _RETRY or attempt == _ATTEMPTS - 1:
@@ -173,33 +253,47 @@ def _stored(rows: Sequence[Any], context: Context, given: set[int]) -> list[Outc
     raise AssertionError("not reached")
 
 
-def _settle(submission: Submission, run: Run, outcomes: Sequence[Outcome]) -> None:
-    """Count the part once, and draw the conclusions where it was the last one."""
-    accepted = sum(outcome.accepted for outcome in outcomes)
-    refused = len(outcomes) - accepted
-    with transaction.atomic():
-        bulk.lock(submission.site.pk)
-        _, made = RunPart.objects.get_or_create(
-            run=run, number=submission.part, defaults={"accepted": accepted, "refused": refused}
-        )
-        if made:
-            Run.objects.filter(pk=run.pk).update(
-                parts_received=F("parts_received") + 1,
-                accepted=F("accepted") + accepted,
-                refused=F("refused") + refused,
+def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> None:
+    """Count each part once, and draw the conclusions where it was the last one; the sites are locked."""
+    runs = {run.pk: run for run in Run.objects.filter(pk__in={receipt.run.pk for receipt in receipts})}
+    parts = set(RunPart.objects.filter(run__in=runs).values_list("run", "number"))
+    new, changed, left = [], [], set[int]()
+    for submission, receipt in zip(submissions, receipts, strict=True):
+        run = receipt.run = runs[receipt.run.pk]
+        if any(outcome.change != "same" or outcome.left for outcome in receipt.outcomes) or not run.accepted:
+            left |= {submission.site.pk, *(outcome.left for outcome in receipt.outcomes if outcome.left)}
+        if (run.pk, submission.part) in parts:
+            continue
+        refused = len(receipt.outcomes) - receipt.accepted
+        new.append(RunPart(run=run, number=submission.part, accepted=receipt.accepted, refused=refused))
+        run.parts_received += 1
+        run.accepted += receipt.accepted
+        run.refused += refused
+        if run.parts_received == run.parts:
+            run.complete = covered(run.coverage, run.facts).complete and not run.refused
+        changed.append((run.pk, run.parts_received, run.accepted, run.refused, run.complete))
+    RunPart.objects.bulk_create(new)
+    bulk.update(Run, ["parts_received", "accepted", "refused", "complete"], changed)
+    _heard_of(runs.values())
+    # Few sites have something taken down that nobody has looked for since.
+    whole = {run.site_id for run in runs.values() if run.complete}
+    removed = Plan.objects.filter(state="removed", device__site__in=whole).values("device__site")
+    for site in Site.objects.filter(pk__in=removed):
+        if verification.verify_site(site):
+            left.add(site.pk)
+    if left:
+        tallies.refresh(sorted(left))
+
+
+def _heard_of(runs: Iterable[Run]) -> None:
+    rows = {}
+    for run in runs:
+        version, knowledge = run.facts.get("version"), run.facts.get("knowledge")
+        if run.agent_id is not None:
+            rows[run.agent_id] = (
+                run.agent_id,
+                run.received,
+                version[:40] if isinstance(version, str) else "",
+                knowledge[:64] if isinstance(knowledge, str) else "",
             )
-            run.refresh_from_db()
-            what = covered(run.coverage, run.facts)
-            if run.parts_received == run.parts:
-                run.complete = what.complete and not run.refused
-                run.save(update_fields=["complete"])
-        if submission.agent is not None:
-            version, knowledge = run.facts.get("version"), run.facts.get("knowledge")
-            Agent.objects.filter(pk=submission.agent.pk).update(
-                last_seen=run.received,
-                version=version[:40] if isinstance(version, str) else "",
-                knowledge=knowledge[:64] if isinstance(knowledge, str) else "",
-            )
-        if run.complete:
-            verification.verify_site(submission.site)
-        tallies.refresh([submission.site.pk])
+    bulk.update(Agent, ["last_seen", "version", "knowledge"], list(rows.values()))

@@ -1,4 +1,4 @@
-"""Stores one chunk of a report's devices: a handful of statements for five hundred of them.
+"""Stores a chunk of devices, of one report or of several: a handful of statements for all of them.
 
 The steps, each one statement for all devices: who carries these keys; what is known of those
 devices; where they were; then what is new goes in, and times move on. A device that says what it
@@ -22,7 +22,7 @@ from inventory.ingest.resolve import Known, Match, resolve
 from inventory.models import Alert, Device, Facts, Finding, Identity, Plan, PlanChange, Sighting, Verdict
 from inventory.timeline import plan_state, seen_again
 
-__all__ = ["CHUNK", "Context", "Outcome", "store"]
+__all__ = ["CHUNK", "Context", "Mixed", "Outcome", "store"]
 
 CHUNK: Final = 500
 _TOUCHED: Final = ["first_seen", "last_seen"]
@@ -61,6 +61,10 @@ _STATE: Final = [
 ]
 
 
+class Mixed(Exception):  # noqa: N818 - an answer, not a fault
+    """Two reports tell of the same device: they are stored one after the other, not together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all devices of a report share."""
@@ -86,6 +90,8 @@ class Outcome:
     change: str = ""
     """``new``, ``changed`` or ``same``."""
     reason: str = ""
+    left: int | None = None
+    """The site that it was at before, if it was another."""
 
     @property
     def accepted(self) -> bool:
@@ -116,31 +122,35 @@ class _Taken:
     """A device of the report that is to be stored; `state` None: a new one."""
 
     said: Said
+    context: Context
     id: int
     state: _State | None
     details: Details | None
     conflicted: bool
 
 
-def store(rows: Sequence[Any], context: Context, given: Collection[int] = ()) -> list[Outcome]:
+def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[int] = ()) -> list[Outcome]:
     """Store device objects, in one transaction that the caller holds; an outcome for each, in order.
 
-    `given` are devices that earlier chunks of the report have turned out to be.
+    Each row has the context of its report. `given` are devices that earlier chunks of the report
+    have turned out to be. Raises `Mixed` where rows of two reports may be the same device.
     """
     outcomes: list[Outcome | None] = [None] * len(rows)
-    read: list[tuple[int, Said]] = []
-    for place, row in enumerate(rows):
+    read: list[tuple[int, Context, Said]] = []
+    for place, (row, context) in enumerate(zip(rows, contexts, strict=True)):
         try:
             _check_site(row, context)
-            read.append((place, said(row, context.site, context.at, context.now)))
+            read.append((place, context, said(row, context.site, context.at, context.now)))
         except Refused as why:
             name = row.get("id") if isinstance(row, dict) else None
             outcomes[place] = Outcome(name[:200] if isinstance(name, str) else "", None, "", str(why))
-    carriers, states = _known([row for _, row in read])
-    matches = _resolved([row for _, row in read], carriers, states, given)
+    carriers, states = _known([row for _, _, row in read])
+    if contexts and any(context is not contexts[0] for context in contexts):
+        _keep_apart(read, carriers)
+    matches = _resolved([row for _, _, row in read], carriers, states, given)
     taken: list[_Taken] = []
     fresh = iter(bulk.reserve(Device, sum(match.device is None for match in matches)))
-    for (place, one), match in zip(read, matches, strict=True):
+    for (place, context, one), match in zip(read, matches, strict=True):
         state = states.get(match.device) if match.device is not None else None
         try:
             new = None if state is not None and state.said == one.digest else details(one)
@@ -148,11 +158,22 @@ def store(rows: Sequence[Any], context: Context, given: Collection[int] = ()) ->
             outcomes[place] = Outcome(one.id, None, "", str(why))
             continue
         device = state.id if state is not None else next(fresh)
-        taken.append(_Taken(one, device, state, new, bool(match.conflicts)))
+        taken.append(_Taken(one, context, device, state, new, bool(match.conflicts)))
         change = "new" if state is None else ("same" if new is None else "changed")
-        outcomes[place] = Outcome(one.id, device, change)
-    _write(taken, matches, carriers, states, context)
+        left = state.site if state is not None and state.site != context.site else None
+        outcomes[place] = Outcome(one.id, device, change, left=left)
+    _write(taken, matches, carriers, states)
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _keep_apart(read: Sequence[tuple[int, Context, Said]], carriers: dict[str, list[int]]) -> None:
+    """Raise `Mixed` where a key, or a device that carries it, is spoken of by two reports."""
+    owners: dict[str | int, Context] = {}
+    for _, context, row in read:
+        for key in (*row.strong, *row.weak):
+            for thing in (key, *carriers.get(key, ())):
+                if owners.setdefault(thing, context) is not context:
+                    raise Mixed
 
 
 def _check_site(row: Any, context: Context) -> None:
@@ -199,23 +220,22 @@ def _write(
     matches: Sequence[Match],
     carriers: dict[str, list[int]],
     states: dict[int, _State],
-    context: Context,
 ) -> None:
-    _write_devices(taken, context)
+    _write_devices(taken)
     _write_identities(taken, carriers)
-    _write_sightings(taken, context)
-    _write_history(taken, context)
+    _write_sightings(taken)
+    _write_history(taken)
     _write_removal(taken)
     strangers = {device for match in matches for device in match.conflicts}
     rows = [(device, True) for device in strangers if device in states and not states[device].conflicted]
     bulk.update(Device, ["conflicted"], rows)
 
 
-def _write_devices(taken: Sequence[_Taken], context: Context) -> None:
+def _write_devices(taken: Sequence[_Taken]) -> None:
     new, changed, moved, touched = [], [], [], []
     for row in taken:
         one, state, what = row.said, row.state, row.details
-        place = (context.site, one.addresses[0] if one.addresses else "", one.vlan)
+        place = (row.context.site, one.addresses[0] if one.addresses else "", one.vlan)
         if state is None:
             if what is not None:
                 new.append(
@@ -272,11 +292,11 @@ def _write_identities(taken: Sequence[_Taken], carriers: dict[str, list[int]]) -
     bulk.insert(Identity, ["key", "device_id", "since"], rows, unless_there=True)
 
 
-def _write_sightings(taken: Sequence[_Taken], context: Context) -> None:
+def _write_sightings(taken: Sequence[_Taken]) -> None:
     kept: dict[tuple[int, int, str, int | None], list[Interval]] = defaultdict(list)
     met = [row for row in taken if row.state is not None]
     if met:
-        oldest = min(row.said.first for row in met) - context.gap
+        oldest = min(row.said.first - row.context.gap for row in met)
         for ident, device, site, address, vlan, first, last in bulk.select(
             Sighting,
             ["id", "device_id", "site_id", "address", "vlan", "first_seen", "last_seen"],
@@ -288,7 +308,7 @@ def _write_sightings(taken: Sequence[_Taken], context: Context) -> None:
             kept[device, site, address, vlan].append(Interval(ident, first, last))
     new, wider, gone = [], [], []
     for row in taken:
-        one = row.said
+        one, context = row.said, row.context
         for address in one.addresses or ("",):
             near = kept.get((row.id, context.site, address, one.vlan), ())
             interval, swallowed = widen(near, one.first, one.last, context.gap)
@@ -315,11 +335,11 @@ def _write_sightings(taken: Sequence[_Taken], context: Context) -> None:
     bulk.delete(Sighting, gone)
 
 
-def _write_history(taken: Sequence[_Taken], context: Context) -> None:
+def _write_history(taken: Sequence[_Taken]) -> None:
     verdicts, findings, facts = [], [], []
     delayed = []
     for row in taken:
-        one, state, what = row.said, row.state, row.details
+        one, context, state, what = row.said, row.context, row.state, row.details
         if what is None:
             if state is not None and one.last < state.last:
                 delayed.append(row)
@@ -347,14 +367,14 @@ def _write_history(taken: Sequence[_Taken], context: Context) -> None:
     known = {row.id for row in taken if row.state is not None}
     bulk.delete(Facts, [row[0] for row in facts if row[0] in known], "device_id")
     bulk.insert(Facts, ["device_id", "observations", "hostnames", "ports"], facts)
-    _write_delayed(delayed, context)
+    _write_delayed(delayed)
 
 
 _VERDICT: Final = ["device_id", "since", "digest", "said", "knowledge", "rejudged"]
 _FINDING: Final = ["device_id", "since", "digest", "status", "matches", "policy_date", "rejudged"]
 
 
-def _write_delayed(delayed: Sequence[_Taken], context: Context) -> None:
+def _write_delayed(delayed: Sequence[_Taken]) -> None:
     """Put what late reports say where it belongs in the history; few are, so it is done one by one."""
     ids = [row.id for row in delayed]
     verdicts, findings = defaultdict(list), defaultdict(list)
@@ -380,7 +400,7 @@ def _write_delayed(delayed: Sequence[_Taken], context: Context) -> None:
                 since=at,
                 digest=what.verdict_digest,
                 said=orjson.loads(what.verdict),
-                knowledge=context.knowledge,
+                knowledge=row.context.knowledge,
             )
         if change.again:
             latest = max(verdicts[row.id], key=lambda kept: (kept[1], kept[0]))
@@ -397,7 +417,7 @@ def _write_delayed(delayed: Sequence[_Taken], context: Context) -> None:
                 digest=what.finding_digest,
                 status=what.finding,
                 matches=orjson.loads(what.matches),
-                policy_date=context.policy_date,
+                policy_date=row.context.policy_date,
             )
         if change.again:
             latest = max(findings[row.id], key=lambda kept: (kept[1], kept[0]))
