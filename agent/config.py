@@ -53,6 +53,7 @@ class Settings:
     policies: tuple[str, ...] = ()
     oui: Path | None = None
     switches: tuple[str, ...] = ()
+    vlans: tuple[str, ...] = ()
     credentials: Path | None = None
     record: bool = True
 
@@ -199,6 +200,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "policies": _texts,
     "oui": _path,
     "switches": _texts,
+    "vlans": _texts,
     "credentials": _path,
     "record": _flag,
 }

@@ -24,6 +24,7 @@ WORKERS = {
     "outbox",
     "sweep",
     "switches",
+    "trunk",
 }
 FLOORS = {
     "simulator": set[str](),

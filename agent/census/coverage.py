@@ -285,6 +285,15 @@ def _blind_spots(
 
 def _not_reached(found: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:
     """What a scan did not get to, and the protocols in which it heard nothing at all."""
+    trunk = found.get("trunk")
+    strange = trunk.get("vlans_heard_not_listed") if isinstance(trunk, Mapping) else None
+    if isinstance(strange, list):
+        yield (
+            "vlans",
+            len(strange),
+            f"{_some(len(strange), 'VLAN')} heard and not asked: {', '.join(map(str, strange[:_LISTED]))}",
+            "list them with --vlans, too",
+        )
     sweep, asking = found.get("sweep"), found.get("asking")
     count = sweep.get("not_swept") if isinstance(sweep, Mapping) else None
     if isinstance(count, int):

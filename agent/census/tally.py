@@ -96,7 +96,8 @@ class Tally:
 
     Hosts with a private address, or seen on the link itself, are devices of the report; public
     ones only where `wanted`, the scope of a scan, says so. `own` are the addresses of the scanner
-    itself. `maker_of` knows makers' clouds by name. At most `max_hosts` hosts are kept.
+    itself, or its MAC where it speaks in several VLANs at once. `maker_of` knows makers' clouds by
+    name. At most `max_hosts` hosts are kept.
     """
 
     def __init__(
@@ -452,7 +453,7 @@ class Tally:
         ids = {key: name for name, group in zip(names.ids, found, strict=True) for key, _ in group.members}
         met, hidden = meet(cameras_of(self._attached, ids), found, names.ids)
         for place, group in enumerate(found):
-            if self._own.intersection(group.addresses):
+            if self._own.intersection((*group.addresses, *group.macs)):
                 continue
             if not self._is_listed(group):
                 remote += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.ask import DEFAULT_PORTS
+from agent.census import Tally
 from agent.cli import places
 from agent.cli.options import (
     CredentialsOption,
@@ -34,17 +35,19 @@ from agent.cli.progress import Form
 from agent.cli.recorders import WhichDetails, chosen_logins, read_recorders
 from agent.cli.recording import deliver_and_keep
 from agent.cli.scanning import Survey, survey
-from agent.cli.switching import ask_switches, chosen_switches
+from agent.cli.switching import Switches, ask_switches, chosen_switches
 from agent.cli.tables import WithOption, read_tables, tell_tables
+from agent.cli.trunking import VlanScope, ask_vlans, chosen_vlans
 from agent.cli.watch import Watch
 from agent.cli.wiring import opened, prepare, run_facts, say
 from agent.config import ConfigError, Settings, load_settings
-from agent.interfaces import choose, interfaces, own_addresses, private_subnets
+from agent.interfaces import Interface, choose, interfaces, own_addresses, private_subnets
 from agent.journal import Journal, JournalError, Stopped, named, newest, read_journal
 from agent.pace import PROFILES, Profile
 from agent.scope import Scope, ScopeError
 from agent.sweep import Manner, means
-from fingerprints.model import Problem
+from agent.tables import Row
+from fingerprints.model import Problem, Report
 
 __all__ = ["scan"]
 
@@ -72,6 +75,13 @@ ProfileOption = Annotated[
 ]
 LimitOption = Annotated[
     str | None, typer.Option("--time-limit", help="Stop after this time, such as 90s, 10m, 2h, and report.")
+]
+VlansOption = Annotated[
+    str | None,
+    typer.Option(
+        "--vlans",
+        help="VLANs to ask from the trunk port --interface, such as 10=10.0.10.250/24,20-29; needs root.",
+    ),
 ]
 SwitchOption = Annotated[
     list[str] | None,
@@ -153,6 +163,36 @@ class _Order:
         return {"settings": settings, **asked}
 
 
+@dataclass(slots=True)
+class _Beside:
+    """What others know beside the scan: tables in files, and in switches."""
+
+    rows: list[Row]
+    named: bool
+    switches: Switches | None
+    problems: list[Problem]
+
+    @classmethod
+    def read(cls, settings: Settings, every: Sequence[Interface], tables: Sequence[str] | None) -> _Beside:
+        """Read the files now; whom to ask among the switches is known now, too."""
+        problems: list[Problem] = []
+        switches = chosen_switches(settings, own_addresses(every))
+        return cls(read_tables(tables or (), problems.append), bool(tables), switches, problems)
+
+    def tell(
+        self, tally: Tally, coverage: dict[str, Any], wanted: Callable[[str], bool], *, quiet: bool
+    ) -> None:
+        """Ask the switches, then tell the census of those in scope."""
+        if self.switches is not None and coverage["ended"] != "interrupted":
+            # Now, because the scan made every host speak: switches forget who is silent.
+            say(f"reading {self.switches.describe()}", quiet=quiet)
+            learned, coverage["switches"] = ask_switches(self.switches, self.problems.append)
+            self.rows += learned
+        if self.rows or self.named:
+            coverage["tables"] = tell_tables(tally, self.rows, wanted)
+        coverage["incomplete"] |= bool(self.problems)
+
+
 def scan(
     targets: TargetsArgument = None,
     exclude: ExcludeOption = None,
@@ -164,6 +204,7 @@ def scan(
     passes: PassesOption = None,
     time_limit: LimitOption = None,
     tables: WithOption = None,
+    vlans: VlansOption = None,
     switch: SwitchOption = None,
     credentials: CredentialsOption = None,
     details: DetailsOption = WhichDetails.RECORDERS,
@@ -201,6 +242,7 @@ def scan(
         "policies": policy,
         "oui": str(oui) if oui is not None else None,
         "switches": switch,
+        "vlans": vlans,
         "credentials": str(credentials) if credentials is not None else None,
         "record": inventory,
     }
@@ -209,6 +251,13 @@ def scan(
         order = _resumed(given, checkpoint, time_limit)
     else:
         settings = load_settings(given, os.environ, config)
+        if settings.vlans:
+            if plan or settings.targets or checkpoint is not None:
+                raise ConfigError(
+                    "--vlans: asks these VLANs' own nets, with no target, --plan or --checkpoint"
+                )
+            report = _vlans(settings, every, _Beside.read(settings, every, tables), started, quiet=quiet)
+            raise deliver(report, form, output, fail_on, quiet=quiet)
         links, _ = choose(every, settings.interfaces)
         thorough = thorough or settings.profile == "thorough"
         order = _Order(settings, settings.targets or private_subnets(links), thorough, ping, alive_only)
@@ -236,12 +285,10 @@ def scan(
     )
     if not settings.targets or verbose or resume:
         say(f"scanning {scope.describe()}", quiet=quiet)
+    beside = _Beside.read(settings, every, tables)
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
-    taken: list[Problem] = []
-    switches = chosen_switches(settings, own)
     logins = chosen_logins(settings, details)
-    rows = read_tables(tables or (), taken.append)
     watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
         outcome = survey(
@@ -261,20 +308,15 @@ def scan(
     coverage = dict(outcome.coverage)
     if logins is not None and finished and not order.alive_only:
         say("reading recorders with your logins", quiet=quiet)
-        coverage["details"] = read_recorders(tally.report(), scope, logins, details, tally.feed, taken.append)
-    if switches is not None and coverage["ended"] != "interrupted":
-        # Now, because the scan made every host speak: switches forget who is silent.
-        say(f"reading {switches.describe()}", quiet=quiet)
-        learned, coverage["switches"] = ask_switches(switches, taken.append)
-        rows += learned
-    if rows or tables:
-        coverage["tables"] = tell_tables(tally, rows, scope.allows)
-    coverage["incomplete"] |= bool(taken)
+        coverage["details"] = read_recorders(
+            tally.report(), scope, logins, details, tally.feed, beside.problems.append
+        )
+    beside.tell(tally, coverage, scope.allows, quiet=quiet)
     report = tally.report(
         coverage=coverage,
         run=run_facts(bench, "scan", started, targets=list(order.tokens)),
         on=started.date(),
-        problems=(*taken, *outcome.problems),
+        problems=(*beside.problems, *outcome.problems),
     )
     raise deliver_and_keep(
         report, form, output, fail_on, site=settings.site, keep=settings.record, quiet=quiet
@@ -286,6 +328,25 @@ def _unfinished(ended: str, journal: Journal | None, checkpoint: Path | None) ->
     if journal is not None:
         more = f" --checkpoint {checkpoint}" if checkpoint is not None else ""
         yield f"camcensus scan --resume{more} goes on with it"
+
+
+def _vlans(
+    settings: Settings, every: Sequence[Interface], beside: _Beside, started: datetime, *, quiet: bool
+) -> Report:
+    """A scan of the VLANs of one trunk port."""
+    vlans = chosen_vlans(settings, every)
+    say(f"asking {vlans.describe()}", quiet=quiet)
+    bench = prepare(settings.policies, settings.oui)
+    asked = VlanScope()
+    tally = bench.tally(site=settings.site, own=[vlans.port.mac or ""], wanted=asked.allows)
+    coverage = ask_vlans(vlans, settings, _paced(PROFILES[settings.profile], settings), tally, asked)
+    beside.tell(tally, coverage, asked.allows, quiet=quiet)
+    return tally.report(
+        coverage=coverage,
+        run=run_facts(bench, "scan", started, targets=[f"VLAN {lan.number}" for lan in vlans.lans]),
+        on=started.date(),
+        problems=(*beside.problems, *asked.problems),
+    )
 
 
 def _resumed(given: Mapping[str, Any], checkpoint: Path | None, time_limit: str | None) -> _Order:

@@ -63,8 +63,8 @@ class Lab:
     """The network while it stands; a context manager.
 
     10.77.0.0/24 and fd77::/64, no route out. The scanner has 10.77.0.250. With `vlans`, the
-    members are spread over these VLANs in turn, and the scanner's interface has no address: it
-    only hears what the members say, on a tagged trunk. `habits` are those of every device.
+    members are spread over these VLANs in turn, and the scanner's interface has no address: it is
+    on a tagged trunk (`trunk`). `habits` are those of every device.
     """
 
     subnet: Final = "10.77.0.0/24"
@@ -90,6 +90,7 @@ class Lab:
         self._fleet: subprocess.Popen[str] | None = None
         self._programs: list[subprocess.Popen[bytes]] = []
         self._stack = contextlib.ExitStack()
+        self.trunk: Trunk | None = None
 
     @property
     def devices(self) -> tuple[Member, ...]:
@@ -209,7 +210,7 @@ class Lab:
         if self._vlans:
             namespaces.ip([f"link set {INTERFACE} up"], self.scanner)
             ports = {_port(member): member.vlan for member in self.members if member.vlan is not None}
-            self._stack.enter_context(Trunk(self._switch, ports, "uplink"))
+            self.trunk = self._stack.enter_context(Trunk(self._switch, ports, "uplink"))
         else:
             _address(self.scanner, self.scanner_ip, "fd77::fa")
 
