@@ -17,8 +17,9 @@ from agent.cli.options import (
     SiteOption,
     VerboseOption,
 )
+from agent.cli.recording import RecordOption, deliver_and_keep
 from agent.cli.tables import read_tables, tell_tables
-from agent.cli.wiring import deliver, prepare, run_facts, say
+from agent.cli.wiring import prepare, run_facts, say
 from fingerprints.model import Problem
 from reporters.text import visible
 
@@ -35,6 +36,7 @@ FilesArgument = Annotated[
 
 def import_(
     files: FilesArgument,
+    record: RecordOption = False,
     form: FormatOption = None,
     output: OutputOption = None,
     policy: PolicyOption = None,
@@ -59,4 +61,4 @@ def import_(
         on=started.date(),
         problems=problems,
     )
-    raise deliver(report, form, output, fail_on, quiet=quiet)
+    raise deliver_and_keep(report, form, output, fail_on, site=site, keep=record, quiet=quiet)

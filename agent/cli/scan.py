@@ -257,7 +257,9 @@ def scan(
                     "--vlans: asks these VLANs' own nets, with no target, --plan or --checkpoint"
                 )
             report = _vlans(settings, every, _Beside.read(settings, every, tables), started, quiet=quiet)
-            raise deliver(report, form, output, fail_on, quiet=quiet)
+            raise deliver_and_keep(
+                report, form, output, fail_on, site=settings.site, keep=settings.record, quiet=quiet
+            )
         links, _ = choose(every, settings.interfaces)
         thorough = thorough or settings.profile == "thorough"
         order = _Order(settings, settings.targets or private_subnets(links), thorough, ping, alive_only)

@@ -49,6 +49,8 @@ _LATE_SECONDS: Final = 3.0
 _MOST_ARP: Final = 4_096
 """Addresses of one VLAN that are asked for one by one; larger nets are asked by groups alone."""
 _MOST_KNOWN: Final = 8_192
+_MOST_ANSWERS: Final = 64
+"""Answers to ARP that wait to be sent; who floods with requests gets no more."""
 _PORTS_FROM: Final = 49_152
 # ARP, or a frame to a group: the rest of a busy trunk is of no use here (classic BPF, linux/filter.h).
 _FILTER: Final = (
@@ -298,6 +300,8 @@ class Trunk:
 
     def _answer(self, frame: bytes) -> None:
         """Send at once, beside the questions: whoever asks for us is about to answer one."""
+        if len(self._answered) >= _MOST_ANSWERS:
+            return
         task = asyncio.get_running_loop().create_task(self._send(frame))
         self._answered.add(task)
         task.add_done_callback(self._answered.discard)

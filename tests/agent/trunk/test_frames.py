@@ -79,12 +79,7 @@ def test_senders_are_read_out_of_frames() -> None:
     )
     found = read(request)
     assert found is not None
-    assert (found.mac, str(found.ip), str(found.asks), found.is_arp) == (
-        CAMERA,
-        "10.0.20.7",
-        "10.0.20.1",
-        True,
-    )
+    assert (found.mac, str(found.ip), str(found.asks)) == (CAMERA, "10.0.20.7", "10.0.20.1")
     to_group = bytes(
         Ether(src=CAMERA.hex(":"), dst="01:00:5e:00:00:fb") / IP(src="10.0.20.7", dst="224.0.0.251") / UDP()
     )
