@@ -19,7 +19,7 @@ from agent.capture.filter import Wanted
 from agent.capture.fragments import Fragments
 from agent.capture.recent import Recent
 from agent.capture.savefile import Frame
-from agent.capture.streams import Streams, Turn
+from agent.capture.streams import NEAR, Streams, Turn
 from agent.wire import OPEN_PORT, SIGHTING, Message, Probe, Transport
 from fingerprints.model import Speaker
 
@@ -27,11 +27,6 @@ __all__ = ["CaptureStats", "Reading"]
 
 _UDP, _TCP, _ICMP6 = 17, 6, 58
 _TRANSPORTS: Final[dict[int, Transport]] = {_UDP: "udp", _TCP: "tcp", _ICMP6: "icmp6"}
-_NEAR: Final = (
-    *("10.", "192.168.", "169.254.", "127.", "fe80:", "fc", "fd"),
-    *(f"172.{number}." for number in range(16, 32)),
-)
-"""Beginnings of addresses that are not of the internet."""
 _SYN_ACK: Final = 0x12
 _MAX_HOSTS: Final = 65_536
 _MAX_OPEN: Final = 65_536
@@ -154,7 +149,7 @@ class Reading:
         said: list[Message] = []
         with contextlib.suppress(IndexError, ValueError, struct.error):
             found = layers.decode(frame.data, frame.link_type)
-            if isinstance(found, Packet) and found.protocol in _TRANSPORTS and found.source.startswith(_NEAR):
+            if isinstance(found, Packet) and found.protocol in _TRANSPORTS and found.source.startswith(NEAR):
                 transport = _TRANSPORTS[found.protocol]
                 self._sighting(found.source, found.mac, found.vlan, transport, frame.at, said)
         return said
@@ -299,9 +294,6 @@ class Reading:
         return True
 
     def _turn(self, turn: Turn, said: list[Message]) -> None:
-        if turn.moved is not None and turn.packet.target.startswith(_NEAR):
-            # How much went from one host of the site to another is nobody's question.
-            return
         for probe in self._tcp:
             if probe.mine(turn.payload):
                 said.append(

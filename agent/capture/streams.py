@@ -11,7 +11,8 @@ beginning of a connection. The directions of which more is wanted are told to th
 connection, connections, bytes and hungry directions in all.
 
 How much was said is known without reading it: the last segments of a connection say how many bytes
-each side sent since it was opened. The first turn then comes out once more, with these numbers.
+each side sent since it was opened. Where it was opened to the internet, the first turn then comes out
+once more, with these numbers.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ from agent.capture.decode import Packet
 from agent.capture.framing import FIRST, missing
 from agent.capture.spans import uncovered
 
-__all__ = ["MAX_FLOWS", "MAX_HUNGRY", "MAX_TURN", "Streams", "Turn"]
+__all__ = ["MAX_FLOWS", "MAX_HUNGRY", "MAX_TURN", "NEAR", "Streams", "Turn"]
 
+NEAR: Final = (
+    *("10.", "192.168.", "169.254.", "127.", "fe80:", "fc", "fd"),
+    *(f"172.{number}." for number in range(16, 32)),
+)
+"""Beginnings of addresses that are not of the internet."""
 MAX_FLOWS: Final = 16_384
 MAX_TURN: Final = 65_536
 MAX_TURNS: Final = 32
@@ -157,10 +163,14 @@ class _Flow:
             return
         packet, at, number = self.first
         payload = bytes(self.turn)
-        turn = Turn(packet, payload, self.last, at, number)
-        done.append(turn)
-        if not self.turns and self.ends is not None and len(payload) <= _LONGEST_OPENING:
-            self.opening = turn
+        done.append(Turn(packet, payload, self.last, at, number))
+        if (
+            not self.turns
+            and self.ends is not None
+            and len(payload) <= _LONGEST_OPENING
+            and not packet.target.startswith(NEAR)
+        ):
+            self.opening = Turn(packet._replace(payload=b""), payload, b"", at, number)
         self.last = payload
         self.turn = bytearray()
         self.began = 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent.capture.decode import Packet
 from agent.capture.streams import MAX_FLOWS, MAX_HUNGRY, MAX_TURN, Streams, Turn
 
-CLIENT, SERVER = ("10.0.0.1", 40_000), ("10.0.0.2", 80)
+CLIENT, SERVER, WORLD = ("10.0.0.1", 40_000), ("10.0.0.2", 80), ("203.0.113.2", 80)
 SYN, ACK, FIN, RST = 2, 16, 1, 4
 
 
@@ -238,23 +238,37 @@ def moved(packets: list[Packet]) -> list[tuple[str, bytes, tuple[int, int] | Non
     return [(turn.packet.source, turn.payload, turn.moved) for turn in turns(packets, talks) if turn.moved]
 
 
+def far(
+    sender: tuple[str, int], sequence: int, data: bytes = b"", flags: int = ACK, acknowledged: int = 0
+) -> Packet:
+    """A segment between a client of the site and a server of the internet."""
+    return segment(sender, sequence, data, flags, WORLD if sender == CLIENT else CLIENT, acknowledged)
+
+
 def opened(first: int = 99, other: int = 499) -> list[Packet]:
     """The handshake, and a question with the beginning of its answer."""
     return [
-        segment(CLIENT, first, flags=SYN),
-        segment(SERVER, other, flags=SYN | ACK, acknowledged=(first + 1) % (1 << 32)),
-        segment(CLIENT, first + 1, b"GET / HTTP/1.1\r\n\r\n", acknowledged=(other + 1) % (1 << 32)),
-        segment(SERVER, other + 1, HEAD + b"nine more", acknowledged=(first + 19) % (1 << 32)),
+        far(CLIENT, first, flags=SYN),
+        far(WORLD, other, flags=SYN | ACK, acknowledged=(first + 1) % (1 << 32)),
+        far(CLIENT, first + 1, b"GET / HTTP/1.1\r\n\r\n", acknowledged=(other + 1) % (1 << 32)),
+        far(WORLD, other + 1, HEAD + b"nine more", acknowledged=(first + 19) % (1 << 32)),
     ]
+
+
+def at_home(packet: Packet) -> Packet:
+    """The same segment where the server is one of the site."""
+    if packet.source == WORLD[0]:
+        return packet._replace(source=SERVER[0])
+    return packet._replace(target=SERVER[0])
 
 
 def test_the_end_of_a_connection_tells_how_much_was_said() -> None:
     """Between beginning and end nothing needs to be seen: sequence numbers count, though they wrap."""
     for first, other in ((99, 499), ((1 << 32) - 10, (1 << 32) - 1)):
         ends = [
-            segment(SERVER, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
-            segment(SERVER, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
-            segment(CLIENT, first + 1 + 70_000, flags=FIN | ACK, acknowledged=1),
+            far(WORLD, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
+            far(WORLD, other + 1 + 5_000_000, b"bye", flags=FIN | ACK, acknowledged=1),
+            far(CLIENT, first + 1 + 70_000, flags=FIN | ACK, acknowledged=1),
         ]
         expected = [(CLIENT[0], b"GET / HTTP/1.1\r\n\r\n", (70_000, 5_000_003))]
         assert moved([*opened(first, other), *ends]) == expected
@@ -263,18 +277,19 @@ def test_the_end_of_a_connection_tells_how_much_was_said() -> None:
 
 def test_a_reset_tells_what_was_heard() -> None:
     """Who resets says where the other side was."""
-    reset = segment(CLIENT, 100 + 70_000, flags=RST | ACK, acknowledged=500 + 9_000)
+    reset = far(CLIENT, 100 + 70_000, flags=RST | ACK, acknowledged=500 + 9_000)
     assert [row[2] for row in moved([*opened(), reset])] == [(70_000, 9_000)]
 
 
 def test_what_was_not_seen_is_not_guessed() -> None:
-    """Without its beginning, without both ends, or behind two gigabytes, how much it was is not known."""
+    """Without its beginning, without both ends, behind two gigabytes or within the site, it is not known."""
     client, server = (
-        segment(CLIENT, 100 + 70_000, flags=FIN | ACK, acknowledged=1),
-        segment(SERVER, 500 + 9_000, flags=FIN | ACK, acknowledged=1),
+        far(CLIENT, 100 + 70_000, flags=FIN | ACK, acknowledged=1),
+        far(WORLD, 500 + 9_000, flags=FIN | ACK, acknowledged=1),
     )
-    far = segment(SERVER, 500 + (1 << 31) + 9_000, flags=FIN | ACK, acknowledged=1)
+    beyond = far(WORLD, 500 + (1 << 31) + 9_000, flags=FIN | ACK, acknowledged=1)
     assert moved([*opened()[2:], client, server]) == []
     assert moved([*opened(), client]) == []
-    assert moved([*opened(), client, far]) == []
-    assert moved([*opened(), client, segment(SERVER, 600, flags=RST)]) != []
+    assert moved([*opened(), client, beyond]) == []
+    assert moved([*opened(), client, far(WORLD, 600, flags=RST)]) != []
+    assert moved([at_home(packet) for packet in (*opened(), client, server)]) == []
