@@ -25,7 +25,7 @@ from fingerprints.model import Problem
 __all__ = ["Replay"]
 
 
-_LOOKED_AT: Final = 512
+_LOOKED_AT: Final = 256
 """How many frames are looked at for who is there: a fraction of a second's reading."""
 
 
