@@ -138,3 +138,16 @@ def test_cameras_have_the_maker_that_the_index_states(row: dict[str, Any]) -> No
         maker, brand = device.verdict.manufacturer, device.verdict.brand
         assert maker is not None, stated
         assert truth in makers[maker].aliases or truth.partition(" (")[0] in {maker, brand}, device.verdict
+
+
+@needs_shared
+def test_what_tuya_s_devices_announce_is_read() -> None:
+    """Each of the thirteen devices of a recording is known by its own announcement, encrypted or not."""
+    report = replayed(Path(SHARED / "pcaps" / "neg-tuya-lan-beacons.pcap"))
+    named = [
+        device.id
+        for device in report.devices
+        if device.verdict.manufacturer == "Tuya"
+        and any(row.fact.field == "discovery.tuya.product-key" for row in device.observations)
+    ]
+    assert len(named) == 13

@@ -3,7 +3,8 @@
 A message has four bytes 000055aa, number, command, length and a return code before its JSON,
 a checksum and 0000aa55 behind it. On 6667 the JSON is AES-128-ECB under a key that is the same
 for all devices: it hides nothing, and is read here. Layout and key as in jasonacox/tinytuya
-(core.py, scanner.py); no announcement is recorded. Plugs, lamps and cameras announce alike.
+(core.py, scanner.py); announcements of thirteen devices are recorded in nDPI's tuya_lp.pcap. Plugs,
+lamps and cameras announce alike.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ TUYA: Final = Probe(
     dissect=_dissect,
     unicast=False,
     prefixes=(_START,),
-    source="jasonacox/tinytuya core.py, scanner.py",
-    status="experimental",
+    source="jasonacox/tinytuya core.py, scanner.py; announcements recorded in ntop/nDPI tuya_lp.pcap",
     says="Tuya plugs, lamps and cameras: id, product, address",
 )
