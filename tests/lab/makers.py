@@ -16,9 +16,13 @@ import struct
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["main"]
+
+
+_LATE: Final = 0.5
+"""Seconds after which an answer comes once more."""
 
 
 class _Host(asyncio.DatagramProtocol):
@@ -35,7 +39,10 @@ class _Host(asyncio.DatagramProtocol):
             asker = ("255.255.255.255", int(where[2:]) if where[2:] else addr[1])
         elif where:
             asker = (self._row.get("group", addr[0]), int(where))
+        # Devices repeat themselves, some of them late.
         self._out.sendto(self._reply, asker)
+        self._out.sendto(self._reply, asker)
+        asyncio.get_running_loop().call_later(_LATE, self._out.sendto, self._reply, asker)
 
 
 def _socket(row: dict[str, Any], address: str) -> socket.socket:

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from typing import Any, Final
 
 import pytest
 
+from agent.pace import PROFILES
 from tests.places import REPO, SHARED, needs_shared
 from tests.test_shared_replies import SAID
 
@@ -87,7 +89,7 @@ try:
         wires[-1].setblocking(False)
     scan = [sys.executable, "-m", "agent.cli", "scan", "--format", "json", "--quiet", "--ports", "80"]
     done = subprocess.run(scan, capture_output=True, text=True, timeout=120)
-    sent, asked = set(), {"near1": set(), "near2": set()}
+    sent, asked, probes = set(), {"near1": set(), "near2": set()}, {"near1": [], "near2": []}
     for wire in wires:
         while True:
             try:
@@ -100,10 +102,12 @@ try:
                 sent.add(socket.inet_ntoa(frame[30:34]))
                 if frame[23] == 17:
                     asked[name].add(int.from_bytes(frame[36:38], "big"))
+                    if frame[30:34] == bytes([239, 255, 255, 250]) and frame[36:38] == b"\\x0e\\x76":
+                        probes[name].append(frame[42:].decode())
             elif frame[12:14] == b"\\x08\\x06":
                 sent.add(socket.inet_ntoa(frame[38:42]))
     print(json.dumps({"code": done.returncode, "err": done.stderr, "report": json.loads(done.stdout or "null"),
-                      "sent": sorted(sent), "asked": {name: sorted(ports) for name, ports in asked.items()}}))
+                      "sent": sorted(sent), "probes": probes, "asked": {name: sorted(ports) for name, ports in asked.items()}}))
 finally:
     for process in (*running, *spaces):
         process.kill()
@@ -162,6 +166,24 @@ def test_each_link_is_asked(told: dict[str, Any]) -> None:
     asking = told["report"]["coverage"]["asking"]
     assert asking["interfaces"] == ["near1", "near2"]
     assert set(asking["group_questions_by_interface"]) == {"near1", "near2"}
+
+
+def test_ws_discovery_is_repeated_in_every_variant(told: dict[str, Any]) -> None:
+    """Four variants leave by each link, each as often as the profile says, each repeated as it was, on one line."""
+    for sent in told["probes"].values():
+        counts = Counter(sent)
+        assert len(counts) == 4
+        assert set(counts.values()) == {PROFILES["standard"].rounds}
+        assert not any("\n" in text for text in sent)
+
+
+def test_answers_that_come_again_are_one(told: dict[str, Any]) -> None:
+    """Every host answered each question three times, once late: it is one device, and each rule counts once."""
+    seen = [address for device in told["report"]["devices"] for address in device["addresses"]]
+    assert sorted(seen) == sorted({row["ip"] for row in rows()} | {"10.11.0.1", "10.12.0.1"} & set(seen))
+    for device in told["report"]["devices"]:
+        said = [(row["rule"], row["text"]) for row in device["evidence"]]
+        assert len(said) == len(set(said))
 
 
 def test_what_containers_made_is_left_out(told: dict[str, Any]) -> None:
