@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agent.credentials import Attempts, Credentials
-from agent.switches.mibs import COLUMNS, SYSTEM, Cells, System, own_macs, rows_of
+from agent.switches.mibs import BY_VLAN, COLUMNS, SYSTEM, Cells, System, hidden_vlans, own_macs, rows_of
 from agent.switches.walk import Bounds, Session, Unanswered
 from agent.tables import Row, unicast_mac
 from fingerprints.model import Problem
@@ -17,6 +17,8 @@ from fingerprints.model import Problem
 __all__ = ["Bounds", "Reading", "read_switches"]
 
 _AT_ONCE: Final = 4
+_MOST_VLANS: Final = 512
+_SILENT_VLANS: Final = 2
 _NO_COLUMNS_AFTER: Final = frozenset({"dot1qTpFdbStatus", "dot1dTpFdbStatus"})
 
 
@@ -91,6 +93,7 @@ async def _read(
             if column.name in _NO_COLUMNS_AFTER and not tables.get(column.name.replace("Status", "Port")):
                 continue
             tables[column.name] = await session.column(column.oid)
+        await _by_vlan(session, tables)
     except Unanswered as error:
         if error.refused:
             attempts.refused(ip)
@@ -105,6 +108,20 @@ async def _read(
     if session.cut:
         problem(Problem(ip, f"its tables were not read to their end: bound of {session.cut}", "switch"))
     return _Switch(system, tables)
+
+
+async def _by_vlan(session: Session, tables: dict[str, Cells]) -> None:
+    """Read what the switch keeps for each VLAN by itself; the first ones without an answer end it."""
+    silent = 0
+    for vlan in hidden_vlans(tables)[:_MOST_VLANS]:
+        try:
+            for column in BY_VLAN:
+                tables[f"{column.name}@{vlan}"] = await session.column(column.oid, vlan)
+            silent = 0
+        except Unanswered:
+            silent += 1
+            if silent > _SILENT_VLANS:
+                raise
 
 
 def _system(ip: str, values: Mapping[str, Any]) -> System:

@@ -2,11 +2,14 @@
 
 Object identifiers and indexes after SNMPv2-MIB (RFC 3418), IF-MIB (RFC 2863), IP-MIB (RFC 4293),
 BRIDGE-MIB (RFC 4188), Q-BRIDGE-MIB (RFC 4363), LLDP-MIB (IEEE 802.1AB-2005), POWER-ETHERNET-MIB
-(RFC 3621), CISCO-POWER-ETHERNET-EXT-MIB. RFC 3621 counts no watts of a port; Cisco's table does.
+(RFC 3621), CISCO-POWER-ETHERNET-EXT-MIB, CISCO-VTP-MIB. RFC 3621 counts no watts of a port; Cisco's
+table does. Catalyst switches keep a forwarding table for each VLAN behind an instance of its own
+(`by_vlan`), which shows under the community ``name@VLAN`` or in the context ``vlan-VLAN``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +19,18 @@ from typing import Final
 from agent.tables import Port, Row, unicast_mac
 from fingerprints.model import Fact
 
-__all__ = ["COLUMNS", "SYSTEM", "Cells", "Column", "Oid", "System", "own_macs", "rows_of"]
+__all__ = [
+    "BY_VLAN",
+    "COLUMNS",
+    "SYSTEM",
+    "Cells",
+    "Column",
+    "Oid",
+    "System",
+    "hidden_vlans",
+    "own_macs",
+    "rows_of",
+]
 
 Oid = tuple[int, ...]
 Cells = Mapping[Oid, bytes | int]
@@ -25,7 +39,7 @@ Cells = Mapping[Oid, bytes | int]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its object, with the MIB that defines it; `optional` ones cost a question where absent."""
+    """One column of a table, by the name that its MIB has for it."""
 
     name: str
     oid: Oid
@@ -46,6 +60,7 @@ COLUMNS: Final[tuple[Column, ...]] = tuple(
     Column(name, _oid(text))
     for name, text in (
         ("ifDescr", "1.3.6.1.2.1.2.2.1.2"),
+        ("ifType", "1.3.6.1.2.1.2.2.1.3"),
         ("ifPhysAddress", "1.3.6.1.2.1.2.2.1.6"),
         ("ifName", "1.3.6.1.2.1.31.1.1.1.1"),
         ("ifAlias", "1.3.6.1.2.1.31.1.1.1.18"),
@@ -70,15 +85,24 @@ COLUMNS: Final[tuple[Column, ...]] = tuple(
         ("pethPsePortDetectionStatus", "1.3.6.1.2.1.105.1.1.1.6"),
         ("pethPsePortPowerClassifications", "1.3.6.1.2.1.105.1.1.1.10"),
         ("cpeExtPsePortPwrConsumption", "1.3.6.1.4.1.9.9.402.1.2.1.9"),
+        ("vtpVlanState", "1.3.6.1.4.1.9.9.46.1.3.1.1.2"),
     )
 )
+BY_VLAN: Final[tuple[Column, ...]] = tuple(
+    column
+    for column in COLUMNS
+    if column.name in {"dot1dBasePortIfIndex", "dot1dTpFdbPort", "dot1dTpFdbStatus"}
+)
+"""Columns that a Catalyst has once for each VLAN; they stand as ``name@VLAN`` among the tables."""
 
 _LEARNED: Final = 3
 _DELIVERING: Final = 3
 _CHASSIS_MAC: Final = 4
 _PORT_MAC: Final = 3
-_PORT_NAMES: Final = frozenset({1, 5, 7})
-"""Subtypes of a port's identifier that are texts: alias, interface name, what the switch chose."""
+_PORT_NAMES: Final = frozenset({None, 1, 5, 7})
+"""Subtypes of a port's identifier that are texts: alias, interface name, what the switch chose; or none told."""
+_ETHERNET: Final = frozenset({6, 62, 69, 117})
+"""Types of interfaces (IANAifType-MIB) that are ports with a plug."""
 _CAPABLE: Final = (
     "other",
     "repeater",
@@ -103,6 +127,15 @@ class System:
     description: str = ""
     object_id: str = ""
     mac: str | None = None
+
+
+def hidden_vlans(tables: Mapping[str, Cells]) -> tuple[int, ...]:
+    """VLANs whose forwarding tables have to be asked for one by one; none where one table has them all."""
+    if tables.get("dot1qTpFdbPort"):
+        return ()
+    # 1002 to 1005 are there by default, for networks that nobody has any more.
+    found = {index[-1] for index, state in tables.get("vtpVlanState", {}).items() if index and state == 1}
+    return tuple(sorted(vlan for vlan in found if 0 < vlan < 1002 or 1005 < vlan < 4095))
 
 
 def own_macs(system: System, tables: Mapping[str, Cells]) -> frozenset[str]:
@@ -184,11 +217,15 @@ class _Reading:
                     vlan=_vlan(vlans.get(index[0], index[0])),
                     via=self._system.ip,
                 )
-        for index, value in self._cells("dot1dTpFdbPort").items():
-            mac = unicast_mac(bytes(index)) if len(index) == 6 and _are_bytes(index) else None
-            port = self._learned(mac, value, self._cells("dot1dTpFdbStatus").get(index))
-            if mac and port and (mac, port.name) not in seen:
-                yield Row("mac-table", mac, port=port, via=self._system.ip)
+        for vlan in (*hidden_vlans(self._tables), None):
+            at = "" if vlan is None else f"@{vlan}"
+            states = self._cells(f"dot1dTpFdbStatus{at}")
+            for index, value in self._cells(f"dot1dTpFdbPort{at}").items():
+                mac = unicast_mac(bytes(index)) if len(index) == 6 and _are_bytes(index) else None
+                port = self._learned(mac, value, states.get(index), at)
+                if mac and port and (mac, port.name) not in seen:
+                    seen.add((mac, port.name))
+                    yield Row("mac-table", mac, port=port, vlan=vlan, via=self._system.ip)
 
     def lldp(self) -> Iterator[Row]:
         """Who told the switch its name, on which port."""
@@ -200,7 +237,7 @@ class _Reading:
                 ("lldpRemChassisIdSubtype", _CHASSIS_MAC, chassis),
                 ("lldpRemPortIdSubtype", _PORT_MAC, self._cells("lldpRemPortId").get(index, b"")),
             ):
-                mac = mac or (_mac(value) if self._cells(kind).get(index) == wanted else None)
+                mac = mac or (_told_mac(value) if self._cells(kind).get(index) == wanted else None)
             if mac is None:
                 # Whoever gives neither cannot be told from its neighbours on the port.
                 continue
@@ -229,11 +266,14 @@ class _Reading:
                 return text
         return f"interface {interface}"
 
-    def _learned(self, mac: str | None, port: bytes | int, status: bytes | int | None) -> Port | None:
+    def _learned(
+        self, mac: str | None, port: bytes | int, status: bytes | int | None, at: str = ""
+    ) -> Port | None:
         """The port of an entry that was learned from traffic; entries of the switch itself are none."""
         if mac is None or not isinstance(port, int) or port <= 0 or status not in {None, _LEARNED}:
             return None
-        interface = self._interfaces.get(port)
+        own = self._cells(f"dot1dBasePortIfIndex{at}").get((port,))
+        interface = own if isinstance(own, int) else self._interfaces.get(port)
         return self._port(self._name(interface) if interface is not None else f"port {port}")
 
     def _port(self, name: str) -> Port:
@@ -263,7 +303,9 @@ class _Reading:
         RFC 3621 numbers ports within groups and does not say which interface a number is: it is the
         only one whose name ends in the number (and begins with the group's), else the bridge's port.
         """
-        names = {name: _numbers(name) for name in map(self._name, self._interfaces.values())}
+        kinds = self._cells("ifType")
+        plugs = [index[0] for index, kind in kinds.items() if kind in _ETHERNET and len(index) == 1]
+        names = {name: _numbers(name) for name in map(self._name, plugs or self._interfaces.values())}
         found: dict[str, tuple[float | None, int | None]] = {}
         for index, status in self._cells("pethPsePortDetectionStatus").items():
             if status != _DELIVERING or len(index) != 2:
@@ -276,7 +318,7 @@ class _Reading:
             )
             if fits and (len(fits) == 1 or fits[0][0] != fits[1][0]):
                 name = fits[0][1]
-            elif not fits and number in self._interfaces and group == 1:
+            elif number in self._interfaces and group == 1:
                 name = self._name(self._interfaces[number])
             else:
                 continue
@@ -311,6 +353,14 @@ def _capabilities(value: bytes | int) -> tuple[str, ...]:
 
 def _mac(value: bytes | int) -> str | None:
     return unicast_mac(value) if isinstance(value, bytes) and len(value) == _ETHERNET_MAC else None
+
+
+def _told_mac(value: bytes | int) -> str | None:
+    """A MAC in a neighbour's identifier: six octets or, as ArubaOS-CX has it, their text."""
+    if isinstance(value, bytes) and len(value) == 17 and value[2:3] == b":":
+        with contextlib.suppress(ValueError):
+            return unicast_mac(bytes.fromhex(value.decode("ascii").replace(":", "")))
+    return _mac(value)
 
 
 def _text(value: bytes | int) -> str:

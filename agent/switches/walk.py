@@ -91,41 +91,26 @@ class Session:
 
     async def get(self, oids: Mapping[str, Oid]) -> dict[str, bytes | int | Oid]:
         """Single values by name; what the switch has not is left out. Raises Unanswered."""
-        from pysnmp.hlapi.v3arch import asyncio as hlapi  # noqa: PLC0415 - see above
-
-        objects = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in oids.values()]
-        answer = await hlapi.get_cmd(
-            self._engine, self._access(hlapi), self._target, hlapi.ContextData(), *objects, lookupMib=False
-        )
         names = {oid: name for name, oid in oids.items()}
         found: dict[str, bytes | int | Oid] = {}
-        for oid, value in self._bindings(answer):
+        for oid, value in await self._ask("get_cmd", (), tuple(oids.values()), None):
             plain = _plain(value)
             if plain is not None and oid in names:
                 found[names[oid]] = plain
         return found
 
-    async def column(self, base: Oid) -> dict[Oid, bytes | int]:
-        """Every cell of a column by its index, as far as bounds allow. Raises Unanswered."""
-        from pysnmp.hlapi.v3arch import asyncio as hlapi  # noqa: PLC0415 - see above
+    async def column(self, base: Oid, vlan: int | None = None) -> dict[Oid, bytes | int]:
+        """Every cell of a column by its index, as far as bounds allow; of the instance of one VLAN.
 
+        Raises Unanswered.
+        """
         cells: dict[Oid, bytes | int] = {}
         last = base
         while True:
             if time.monotonic() > self._ends or self._left <= 0:
                 self.cut = "seconds" if self._left > 0 else "bytes"
                 return cells
-            answer = await hlapi.bulk_cmd(
-                self._engine,
-                self._access(hlapi),
-                self._target,
-                hlapi.ContextData(),
-                0,
-                self._bounds.repetitions,
-                hlapi.ObjectType(hlapi.ObjectIdentity(last)),
-                lookupMib=False,
-            )
-            bindings = self._bindings(answer)
+            bindings = await self._ask("bulk_cmd", (0, self._bounds.repetitions), (last,), vlan)
             for oid, value in bindings:
                 plain = _plain(value)
                 if oid[: len(base)] != base or plain is None:
@@ -143,10 +128,30 @@ class Session:
             if not bindings:
                 return cells
 
-    def _access(self, hlapi: Any) -> Any:
+    async def _ask(
+        self, command: str, numbers: tuple[int, ...], oids: tuple[Oid, ...], vlan: int | None
+    ) -> list[tuple[Oid, Any]]:
+        """One request with its answer; raises Unanswered."""
+        from pysnmp.error import PySnmpError  # noqa: PLC0415 - see `open`
+        from pysnmp.hlapi.v3arch import asyncio as hlapi  # noqa: PLC0415 - see `open`
+
+        named = isinstance(self._grant, SnmpUser) and vlan is not None
+        context = hlapi.ContextData(contextName=f"vlan-{vlan}".encode() if named else b"")
+        objects = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in oids]
+        access = self._access(hlapi, "" if vlan is None else f"@{vlan}")
+        try:
+            answer = await getattr(hlapi, command)(
+                self._engine, access, self._target, context, *numbers, *objects, lookupMib=False
+            )
+            return self._bindings(answer)
+        except PySnmpError as error:
+            # What it makes of bytes that are no SNMP; its words may hold what was sent.
+            raise Unanswered(f"answers what is no SNMP ({type(error).__name__})") from None
+
+    def _access(self, hlapi: Any, instance: str = "") -> Any:
         grant = self._grant
         if isinstance(grant, SnmpCommunity):
-            return hlapi.CommunityData(grant.community.reveal(), mpModel=1)
+            return hlapi.CommunityData(f"{grant.community.reveal()}{instance}", mpModel=1)
         passwords = {}
         if grant.authentication is not None and grant.authentication_password is not None:
             passwords["authKey"] = grant.authentication_password.reveal()

@@ -31,6 +31,7 @@ _SUBTREES: Final = (
     ".1.3.6.1.2.1.17",
     ".1.3.6.1.2.1.31",
     ".1.3.6.1.2.1.105",
+    ".1.3.6.1.4.1.9.9.46",
     ".1.3.6.1.4.1.9.9.402",
     ".1.0.8802",
 )
@@ -45,6 +46,8 @@ class Tables:
     """Rows of one switch under their identifiers; each method adds one entry of one table."""
 
     cells: dict[Oid, tuple[str, str]] = field(default_factory=dict)
+    vlan_instance: int | None = None
+    """If set, only the community ``name@VLAN`` sees the bridge's tables, as on a Catalyst."""
 
     def number(self, column: str, index: Sequence[int], value: int) -> None:
         """A cell that is an INTEGER."""
@@ -126,7 +129,7 @@ def serving(tables: Mapping[str, Tables], folder: Path, port: int | None = None)
             own.mkdir()
             (own / "walk").write_text(table.text())
             (own / "snmpd.conf").write_text(
-                f"rocommunity {COMMUNITY}\nrouser {USER} priv\nsysName sw-{ip}\nsysDescr a lab switch\n"
+                f"{_communities(table)}\nrouser {USER} priv\nsysName sw-{ip}\nsysDescr a lab switch\n"
                 f'createUser {USER} SHA-256 "{AUTHENTICATION}" AES "{PRIVACY}"\n'
                 + "".join(
                     f"pass_persist {subtree} {sys.executable} {__file__} {own}/walk\n"
@@ -158,6 +161,17 @@ def serving(tables: Mapping[str, Tables], folder: Path, port: int | None = None)
                     raise RuntimeError((own / "log").read_text())
                 time.sleep(0.05)
         yield port
+
+
+def _communities(table: Tables) -> str:
+    """Who sees what: everything by one name, or the bridge's tables by another."""
+    if table.vlan_instance is None:
+        return f"rocommunity {COMMUNITY}"
+    return (
+        "view plain included .1\nview plain excluded .1.3.6.1.2.1.17\nview bridge included .1.3.6.1.2.1.17\n"
+        f"rocommunity {COMMUNITY} default -V plain\n"
+        f"rocommunity {COMMUNITY}@{table.vlan_instance} default -V bridge"
+    )
 
 
 def _free_port(addresses: Sequence[str]) -> int:

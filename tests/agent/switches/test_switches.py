@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.credentials import Attempts, Credentials, Grant, Secret, SnmpCommunity, SnmpUser
 from agent.switches import Bounds, Reading, read_switches
+from agent.switches.mibs import COLUMNS, Cells, System, rows_of
 from agent.tables import Row
 from agent.topology import placed
 from fingerprints.model import Fact, Problem
@@ -151,6 +154,55 @@ def test_the_older_bridge_table_serves(tmp_path: Path) -> None:
     assert [(row.mac, row.port.name, row.vlan) for row in reading.rows if row.port] == [
         (CAMERA, "port5", None)
     ]
+
+
+def test_a_catalyst_is_asked_vlan_by_vlan(tmp_path: Path) -> None:
+    """Where a switch keeps a table for each VLAN behind ``community@VLAN``, each VLAN it names is asked."""
+    if missing():
+        pytest.skip("missing tool: snmpd")
+    table = Tables(vlan_instance=10)
+    table.interface(10107, "Gi1/0/7", bridge_port=7)
+    table.number("1.3.6.1.2.1.2.2.1.3", (10107,), 6)
+    table.learned(CAMERA, 7)
+    table.power(1, 7)
+    for vlan in (10, 1002):
+        table.number("1.3.6.1.4.1.9.9.46.1.3.1.1.2", (1, vlan), 1)
+    with serving({"127.88.2.1": table}, tmp_path) as port:
+        grant = SnmpCommunity("v2", (ipaddress.ip_network("127.88.2.0/24"),), Secret(COMMUNITY))
+        reading, problems = ask(port, grant, "127.88.2.1")
+    assert problems == []
+    (row,) = (row for row in reading.rows if row.port)
+    assert row.port is not None
+    assert (row.mac, row.vlan, row.port.name, row.port.poe_class) == (CAMERA, 10, "Gi1/0/7", 3)
+
+
+def test_a_neighbour_that_gives_its_mac_as_text() -> None:
+    """ArubaOS-CX shows the MACs of LLDP neighbours as texts (seen in a published walk of an 8325)."""
+    oid = (5, 8, 3)
+    tables: dict[str, Cells] = {
+        "ifName": {(8,): b"1/1/8"},
+        "lldpRemChassisIdSubtype": {oid: 4},
+        "lldpRemChassisId": {oid: CAMERA.encode()},
+        "lldpRemSysDesc": {oid: b"a camera"},
+        "lldpLocPortId": {(8,): b"1/1/8"},
+    }
+    row = next(row for row in rows_of(System("10.0.0.1", "cx"), tables) if row.table == "lldp-table")
+    assert (row.mac, row.port and row.port.name) == (CAMERA, "1/1/8")
+    assert row.facts == (Fact("lldp.system-description", "a camera"),)
+
+
+CELLS = st.dictionaries(
+    st.lists(st.integers(0, 300), max_size=12).map(tuple),
+    st.binary(max_size=20) | st.integers(-1, 2**32),
+    max_size=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([column.name for column in COLUMNS]), CELLS))
+def test_no_table_breaks_the_reader(tables: dict[str, Cells]) -> None:
+    """Whatever a switch says: rows come out, with MACs of single hosts alone."""
+    for row in rows_of(System("10.0.0.1", "switch"), tables):
+        assert row.mac is None or not int(row.mac[:2], 16) & 1
 
 
 @pytest.mark.parametrize(
