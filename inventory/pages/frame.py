@@ -33,7 +33,7 @@ PAGES: Final = (
     ("runs", "Runs"),
     ("agents", "Agents"),
 )
-_FOR_ADMINISTRATORS: Final = (("audit", "Audit"),)
+_FOR_ADMINISTRATORS: Final = (("people", "People"), ("audit", "Audit"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from inventory.pages import (
     device,
     devices,
     overview,
+    people,
     plan,
     policies,
     runs,
@@ -37,5 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:key>", runs.run, name="run"),
     path("agents", agents.agents, name="agents"),
     path("agents/<int:key>", agents.agent, name="agent"),
+    path("people", people.people, name="people"),
+    path("people/<int:key>", people.person, name="person"),
     path("audit", audit.log, name="audit"),
 ]

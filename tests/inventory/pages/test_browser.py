@@ -181,6 +181,8 @@ def _addresses(scene: Scene) -> dict[str, str]:
         "run": f"/runs/{run.pk}",
         "agents": "/agents",
         "agent": f"/agents/{run.agent_id}",
+        "people": "/people",
+        "person": f"/people/{scene.people['viewer'].pk}",
         "audit": "/audit",
         "account": "/account",
         "not-there": "/devices/999999",

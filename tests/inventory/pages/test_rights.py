@@ -16,7 +16,7 @@ from tests.inventory.pages.scene import Scene
 OPEN = {"sign-in"}
 POST_ALONE = {"sign-out"}
 LEADS_ON = {"keep-view", "bulk"}
-ADMINISTRATORS = {"audit"}
+ADMINISTRATORS = {"audit", "people"}
 ROLES = (*Role.values, "stranger", "nobody", "root")
 
 
@@ -30,6 +30,7 @@ def _things(scene: Scene, place: str) -> dict[str, int]:
         "site": site.pk,
         "run": run.pk,
         "agent": run.agent_id,
+        "person": scene.people["viewer" if place == "school" else "stranger"].pk,
     }
 
 
@@ -48,6 +49,8 @@ def _allowed(name: str, role: str, *, ours: bool) -> int:
         return 302
     if name in ADMINISTRATORS:
         return 200 if role in {"administrator", "stranger", "root"} else 403
+    if name == "person":
+        return 200 if role in {"root", "administrator" if ours else "stranger"} else 404
     if name in {"device", "site", "run", "agent"}:
         if role == "root":
             return 200
