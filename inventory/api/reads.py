@@ -109,7 +109,9 @@ class DeviceFilters(FilterSchema):
         None, ge=0, lt=2**63, description="The id of an organisation, with all that stands below it."
     )
     q: str | None = Field(
-        None, max_length=100, description="Words, each of which stands in what names the device."
+        None,
+        max_length=100,
+        description="Words: each begins the address, MAC, maker or brand, or stands in the host name, serial or model.",
     )
 
 
@@ -142,7 +144,9 @@ _DEVICE_COLUMNS: Final = {
     "due_from": "plan__due__gte",
     "due_until": "plan__due__lte",
 }
-_SEARCHED: Final = ("address", "hostname", "mac", "serial", "model", "manufacturer", "brand")
+_BEGINS: Final = ("address", "mac", "manufacturer", "brand")
+_WITHIN: Final = ("hostname", "serial", "model")
+"""Where a word of a search stands; both are what the indexes of PostgreSQL are made for."""
 
 
 def devices_where(filters: DeviceFilters) -> Q:
@@ -155,7 +159,9 @@ def devices_where(filters: DeviceFilters) -> Q:
         condition &= Q(site__organisation__path__startswith=path) if path else Q(pk__in=())
     for word in words.replace("\0", " ").split()[:MAX_WORDS]:
         held = Q()
-        for column in _SEARCHED:
+        for column in _BEGINS:
+            held |= Q(**{f"{column}__istartswith": word})
+        for column in _WITHIN:
             held |= Q(**{f"{column}__icontains": word})
         condition &= held
     return condition

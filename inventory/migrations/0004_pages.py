@@ -8,16 +8,22 @@ from django.db import DatabaseError, migrations, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 _log: Final = logging.getLogger(__name__)
-_SEARCHED: Final = ("address", "hostname", "mac", "serial", "model", "manufacturer", "brand")
-_INDEX: Final = "CREATE INDEX device_search ON inventory_device USING gin ({})".format(
-    ", ".join(f"upper({column}::text) gin_trgm_ops" for column in _SEARCHED)
+_BEGINS: Final = ("address", "mac", "manufacturer", "brand")
+_WITHIN: Final = ("hostname", "serial", "model")
+_INDEX: Final = "CREATE INDEX device_within ON inventory_device USING gin ({})".format(
+    ", ".join(f"upper({column}::text) gin_trgm_ops" for column in _WITHIN)
 )
 
 
 def index_words(_apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
-    """On PostgreSQL: an index for words within the names of devices; SQLite reads its table, which is small."""
+    """On PostgreSQL: indexes for the words of a search; SQLite reads its table, which is small."""
     if editor.connection.vendor != "postgresql":
         return
+    for column in _BEGINS:
+        editor.execute(
+            f"CREATE INDEX device_begins_{column} ON inventory_device (upper({column}::text) text_pattern_ops)",
+            params=None,
+        )
     try:
         with transaction.atomic(using=editor.connection.alias):
             editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm", params=None)
@@ -29,7 +35,9 @@ def index_words(_apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
 
 def drop_words(_apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
     if editor.connection.vendor == "postgresql":
-        editor.execute("DROP INDEX IF EXISTS device_search", params=None)
+        for column in _BEGINS:
+            editor.execute(f"DROP INDEX device_begins_{column}", params=None)
+        editor.execute("DROP INDEX IF EXISTS device_within", params=None)
 
 
 class Migration(migrations.Migration):
