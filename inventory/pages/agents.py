@@ -17,7 +17,7 @@ from django.utils import timezone
 from inventory import audit, rights, tokens
 from inventory.fleet import enrolment
 from inventory.models import Agent, ApiToken, Organisation, Role, Site
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.overview import SILENT, troubled
 from inventory.pages.paging import page_of
 
@@ -127,11 +127,7 @@ def agent(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase:
             enrolment.revoke(found, visitor.user.get_username())
             messages.success(request, "From now on nothing of this agent is taken.")
             return redirect("agent", key)
-        token = (
-            found.tokens.filter(pk=int(chosen[:18])).first()
-            if chosen.isascii() and chosen[:18].isdigit()
-            else None
-        )
+        token = found.tokens.filter(pk=whole(chosen)).first()
         if action == "revoke" and token is not None:
             _revoke(token, found, visitor)
             messages.success(request, f"The token …{token.hint} is revoked.")

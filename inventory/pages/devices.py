@@ -20,7 +20,7 @@ from inventory.api.lists import selected
 from inventory.api.reads import DEVICES, DeviceFilters, devices_where
 from inventory.models import Device, Organisation, SavedView
 from inventory.pages import words
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
 from inventory.pages.steps import StepForm
 from inventory.timeline import TimelineError
@@ -254,7 +254,7 @@ def keep_view(request: HttpRequest, visitor: Visitor) -> HttpResponseRedirect:
         return redirect("devices")
     if drop := request.POST.get("drop", ""):
         mine = SavedView.objects.filter(user=visitor.user)
-        gone = mine.filter(pk=int(drop)).delete()[0] if drop.isascii() and drop[:18].isdigit() else 0
+        gone = mine.filter(pk=whole(drop)).delete()[0]
         if gone:
             messages.success(request, "The view is gone.")
         return redirect("devices")
@@ -280,9 +280,7 @@ def bulk(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     if request.method != "POST":
         return redirect("devices")
     back = f"{reverse('devices')}?{request.POST.get('query', '')[:2000].removeprefix('?')}"
-    ids = [
-        int(text) for text in request.POST.getlist("device")[:500] if text.isascii() and text[:18].isdigit()
-    ]
+    ids = [whole(text) for text in request.POST.getlist("device")[:500]]
     rows = list(found(visitor, DeviceFilters.model_validate({})).filter(pk__in=ids).select_related("site"))
     form = StepForm(request.POST)
     if not rows:

@@ -20,7 +20,7 @@ from inventory import rights
 from inventory.api.lists import Reach
 from inventory.models import Organisation, Role, Site
 
-__all__ = ["PAGES", "Visitor", "page", "show"]
+__all__ = ["PAGES", "Visitor", "page", "show", "whole"]
 
 Given = ParamSpec("Given")
 
@@ -108,3 +108,8 @@ def show(
     return render(
         request, f"pages/{template}", {**context, "nav": nav, "visitor": visitor, "here": here}, status=status
     )
+
+
+def whole(text: str) -> int:
+    """The whole number, nought or more, that somebody sent; -1 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from inventory import tallies
 from inventory.models import Agent, Alert, ApiToken, Device, Organisation, Plan, Run, Site
 from inventory.pages import charts, words
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.tallies import Sort
 
 __all__ = ["Trouble", "overview", "troubled"]
@@ -103,10 +103,7 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 
 
 def _chosen(request: HttpRequest, visitor: Visitor) -> Organisation | None:
-    text = request.GET.get("organisation", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        return None
-    return visitor.organisations.filter(pk=int(text)).first()
+    return visitor.organisations.filter(pk=whole(request.GET.get("organisation", ""))).first()
 
 
 def _parts(visitor: Visitor, chosen: Organisation | None) -> list[Organisation]:

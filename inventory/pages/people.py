@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from inventory import people as accounts
 from inventory import rights
 from inventory.models import Membership, Organisation, Role
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
 
 __all__ = ["people", "person"]
@@ -101,7 +101,8 @@ def person(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
                     )
             elif action == "take-away":
                 accounts.take_away(
-                    visitor.user, get_object_or_404(_held(found, visitor), pk=_number(request))
+                    visitor.user,
+                    get_object_or_404(_held(found, visitor), pk=whole(request.POST.get("membership", ""))),
                 )
             elif action == "new-password":
                 password = accounts.new_password(visitor.user, found)
@@ -131,8 +132,3 @@ def _held(found: User, visitor: Visitor) -> QuerySet[Membership]:
     return Membership.objects.filter(user=found, organisation__in=_mine(visitor)).select_related(
         "organisation", "user"
     )
-
-
-def _number(request: HttpRequest) -> int:
-    text = request.POST.get("membership", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0

@@ -18,7 +18,7 @@ from inventory.api.lists import selected
 from inventory.api.reads import DEVICES
 from inventory.models import Device, Organisation, Plan, Site
 from inventory.pages import words
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 
 __all__ = ["board", "calendar"]
 
@@ -73,12 +73,11 @@ def _part(request: HttpRequest, visitor: Visitor) -> Part:
         site: Site | None = visitor.sites.filter(code=code[:64]).first()
         if site is not None:
             return Part(site.name, Q(site=site), f"site={site.code}")
-    if text.isascii() and text[:18].isdigit():
-        found: Organisation | None = visitor.organisations.filter(pk=int(text[:18])).first()
-        if found is not None:
-            return Part(
-                found.name, Q(site__organisation__path__startswith=found.path), f"organisation={found.pk}"
-            )
+    found: Organisation | None = visitor.organisations.filter(pk=whole(text)).first()
+    if found is not None:
+        return Part(
+            found.name, Q(site__organisation__path__startswith=found.path), f"organisation={found.pk}"
+        )
     return Part("", Q(), "")
 
 

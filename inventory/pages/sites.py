@@ -26,7 +26,7 @@ from inventory.fleet import jobs
 from inventory.ingest.covering import spans
 from inventory.models import Organisation, Role, Run, Sensitivity, Site, SiteTally, Subnet
 from inventory.pages import charts, words
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.overview import FRESH
 from inventory.pages.paging import page_of
 
@@ -364,10 +364,8 @@ def _add_subnet(found: Site, form: SubnetForm, visitor: Visitor) -> bool:
 
 
 def _drop_subnet(found: Site, key: str, visitor: Visitor) -> None:
-    if not key.isascii() or not key[:18].isdigit():
-        return
     with transaction.atomic():
-        gone = found.subnets.filter(pk=int(key)).first()
+        gone = found.subnets.filter(pk=whole(key)).first()
         if gone is None:
             return
         audit.record(

@@ -185,3 +185,17 @@ def test_forms_want_their_own_page(scene: Scene) -> None:
         assert client.post(address, given).status_code == 403
     device.refresh_from_db()
     assert (device.plan_state, SavedView.objects.count()) == ("found", 0)
+
+
+def test_numbers_that_are_none_are_no_fault(browse: Browse) -> None:
+    """Ids of any length and script, in addresses as in forms, end in a page, never in a fault."""
+    client = browse("root")
+    for text in ("9" * 5000, "x", "-1", "²", "٣", "1e3", "\0", ""):
+        for address in ("/", "/devices", "/sites", "/plan", "/plan/calendar", "/runs"):
+            answer = client.get(address, {"organisation": text, "site": text, "agent": text, "cursor": text})
+            assert answer.status_code in {200, 422}, f"{text[:9]!r} at {address}"
+        assert client.post("/devices/step", {"device": text, "state": "found"}).status_code == 302
+        assert client.post("/devices/views", {"drop": text, "name": ""}).status_code == 302
+        posts = (("/sites/1", "drop-subnet", "subnet"), ("/agents/1", "revoke", "token"))
+        for address, action, name in posts:
+            assert client.post(address, {"action": action, name: text}).status_code in {200, 302}
