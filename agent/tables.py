@@ -38,7 +38,7 @@ class Row:
     """One line of a table: a host by MAC, address or both, with what is said of it.
 
     `table` is the kind of table (``arp-table``, ``mac-table``, ``dhcp-lease``, ``lldp-table``,
-    ``nmap``). `port` is where a switch sees the MAC, `vlan` the VLAN it sees it in, `open_ports`
+    ``snmp``, or the tool's name). `port` is where a switch sees the MAC, `vlan` the VLAN it sees it in, `open_ports`
     are TCP. `at` is in seconds since 1970. `via` names file or switch, `line` counts from 1 in a file.
     """
 

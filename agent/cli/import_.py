@@ -29,7 +29,7 @@ FilesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE...",
-        help="Pasted MAC and ARP tables, DHCP leases (ISC, Kea, dnsmasq), nmap XML; folders; - is stdin.",
+        help="Pasted MAC and ARP tables, DHCP leases (ISC, Kea, dnsmasq), nmap XML, masscan JSON, Zeek logs; folders; - is stdin.",
     ),
 ]
 

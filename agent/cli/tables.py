@@ -25,7 +25,7 @@ WithOption = Annotated[
     list[str] | None,
     typer.Option(
         "--with",
-        help="A table to take along: pasted MAC or ARP table, DHCP leases, nmap XML; repeatable.",
+        help="A table to take along: pasted MAC or ARP table, DHCP leases, nmap XML, ...; repeatable.",
     ),
 ]
 

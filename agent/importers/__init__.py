@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, TextIO
 
-from agent.importers import dnsmasq, isc_dhcpd, kea, nmap, pasted
+from agent.importers import dnsmasq, isc_dhcpd, kea, masscan, nmap, pasted, zeek
 from agent.importers.format import Format, Line, Unreadable
 from agent.tables import Row
 from fingerprints.model import Problem
@@ -16,6 +16,8 @@ __all__ = ["ALL", "MAX_LINE", "MAX_ROWS", "read_rows"]
 
 ALL: Final[tuple[Format, ...]] = (
     nmap.NMAP_XML,
+    masscan.MASSCAN_JSON,
+    zeek.ZEEK_LOG,
     kea.KEA_LEASES,
     isc_dhcpd.ISC_LEASES,
     dnsmasq.DNSMASQ_LEASES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from agent.tables import Row, unicast_mac
 from fingerprints.model import Fact, Problem
@@ -13,10 +14,10 @@ __all__ = ["Format", "Line", "Unreadable", "duid_mac", "named", "plain_name"]
 Line = tuple[int, str]
 """Its number, from 1, with its text without the line's end."""
 
-_DUID_LLT: int = 1
-_DUID_LL: int = 3
-_ETHERNET: int = 1
-_NO_NAMES = frozenset({"", "*", "-", "?", "unknown", "localhost"})
+_DUID_LLT: Final = 1
+_DUID_LL: Final = 3
+_ETHERNET: Final = 1
+_NO_NAMES: Final = frozenset({"", "*", "-", "?", "unknown", "localhost"})
 
 
 class Unreadable(Exception):  # noqa: N818 - it says what the rest of a file is

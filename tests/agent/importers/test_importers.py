@@ -20,6 +20,8 @@ HEADS = (
     "duid 00:01\n",
     '<?xml version="1.0"?><nmaprun>',
     "44:47:cc:11:22:33 Gi1/0/1\n",
+    '[\n{ "ip": "10.0.0.1", "timestamp": "1", "ports": ',
+    "#separator \\x09\n#fields\tts\thost\n",
 )
 
 
