@@ -43,7 +43,7 @@ def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
     devices = seen.devices
     met = tuple(device for device in devices if not device.hidden)
     status = Counter(device.finding.status for device in devices)
-    unidentified = [device for device in devices if device.finding.status == "unidentified"]
+    unidentified = [device for device in met if device.finding.status == "unidentified"]
     lists = _lists(given)
     recorders = [
         _recorder(device, seen, lists) for device in devices if device.verdict.device_class == "recorder"
@@ -55,7 +55,7 @@ def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
         "hosts": len(met),
         "hidden": len(devices) - len(met),
         "identified": sum(device.verdict.level != "unknown" for device in devices),
-        "unidentified": status["unidentified"],
+        "unidentified": len(unidentified),
         "flagged": status["flagged"],
         "suspected": status["suspected"],
         "without_mac": sum(not device.macs for device in met),

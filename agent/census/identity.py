@@ -6,6 +6,7 @@ Each of them can lie, so each joins only what nothing stronger keeps apart:
    bound to it or, without such proof, a few private ones that its frames carried. A MAC whose
    frames carry many is a router's. Two of its addresses that state different serials are two
    devices that carry the same MAC; a filler such as 00:11:22:33:44:55 joins no two IPv4 addresses.
+   An IPv6 address that is built of a MAC that several carry is all of theirs: it joins nothing.
 2. An equal serial, then an equal endpoint id, joins what is seen on two interfaces or at two
    addresses in turn. One that more than two addresses state at the same time is a filler.
 3. A MAC that a device names in its own answer, or of which its IPv6 address is built, joins an
@@ -141,6 +142,12 @@ class _Cluster:
             return self.macs | self.claimed
         return set().union(*(self.serials if kind == "serial" else self.endpoints).values())
 
+    def disown(self) -> None:
+        """Count nothing that is stated from there: several devices share the address."""
+        self.claimed.clear()
+        self.serials.clear()
+        self.endpoints.clear()
+
     def has_ipv4(self) -> bool:
         """Whether it has an IPv4 address."""
         return any(":" not in ip for ip in self.spans)
@@ -151,7 +158,7 @@ def groups(hosts: Mapping[Key, Host]) -> list[Group]:
     clusters, of_mac = _clusters(hosts)
     graph = _Graph(clusters)
     for mac, members in sorted(of_mac.items()):
-        graph.link_pairs("mac", mac, members, _one_mac(mac))
+        graph.link_mac(mac, members)
     whole = {mac: {graph.root(at) for at in members} for mac, members in of_mac.items()}
     for kind in ("serial", "endpoint"):
         graph.link_ids(kind)
@@ -267,6 +274,19 @@ class _Graph:
         while self._parents[at] != at:
             self._parents[at] = at = self._parents[self._parents[at]]
         return at
+
+    def link_mac(self, mac: str, members: Iterable[int]) -> None:
+        """Join the addresses of one MAC, unless several devices turn out to carry it."""
+        every = sorted(set(members))
+        with_ipv4 = [at for at in every if self.clusters[at].has_ipv4()]
+        self.link_pairs("mac", mac, with_ipv4, _one_mac(mac))
+        if len({self.root(at) for at in with_ipv4}) < 2:
+            self.link_pairs("mac", mac, every, _one_mac(mac))
+            return
+        for at in set(every).difference(with_ipv4):
+            if any(eui64_mac(ip) == mac for ip in self.clusters[at].spans):
+                self.clusters[at].disown()
+        self._clash("mac", mac, sorted({self.root(at) for at in every}))
 
     def link_pairs(
         self, kind: Kind, text: str, members: Iterable[int], one: Callable[[_Cluster, _Cluster], bool]

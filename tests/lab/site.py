@@ -6,10 +6,11 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from simulator.device import Device, load
 from tests.lab import namespaces
@@ -21,6 +22,7 @@ INVENTED: Final = "00:11:22:33:44:55"
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _SCANNER: Final = "10.10.10.250"
 _VLANS: Final = (10, 20, 30)
+_START_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +127,27 @@ class Site:
     def listening(self, path: Path, home: Path) -> Iterator[None]:
         """Have our own `listen` keep what passes at the scanner while the block runs."""
         argv = [sys.executable, "-m", "agent.cli", "listen", "eth0", "--write", str(path), "--format", "json"]
-        with subprocess.Popen(
+        program = subprocess.Popen(
             ["ip", "netns", "exec", self.scanner, *argv],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=subprocess.DEVNULL,
             cwd=_ROOT,
             env={"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        ) as program:
-            if program.stderr is None or not program.stderr.readline():
-                raise RuntimeError("listen did not start")
+        )
+        try:
+            end = time.monotonic() + _START_SECONDS
+            while not path.exists():
+                if program.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("listen did not start")
+                time.sleep(0.05)
             yield
+        finally:
             program.terminate()
-            program.communicate(timeout=60)
+            try:
+                program.wait(timeout=_START_SECONDS)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                program.wait()
 
     def _space(self, camera: Camera) -> str:
         return f"{self._prefix}{self.cameras.index(camera)}"
@@ -179,11 +189,14 @@ class Site:
             raise RuntimeError("the fleet has no pipes")
         for camera in self.cameras:
             ip = camera.addresses[0] if camera.addresses else f"[{self._link_local(camera)}]"
-            order = {"namespace": self._space(camera), "device": camera.device.id, "ip": ip}
+            order: dict[str, Any] = {"namespace": self._space(camera), "device": camera.device.id, "ip": ip}
             order |= {"ip6": self._link_local(camera), "mac": camera.device.mac, "interface": "eth0"}
-            fleet.stdin.write(
-                json.dumps({**order, "late": 0.0, "connections": 64, "only": camera.only}) + "\n"
-            )
+            order |= {"late": 0.0, "connections": 64, "only": camera.only}
+            fleet.stdin.write(json.dumps(order) + "\n")
+            for ip in camera.addresses[1:]:
+                # What a device answers comes from the address that was asked.
+                there = {"ip": ip, "interface": None, "only": ("dhip",)}
+                fleet.stdin.write(json.dumps(order | there) + "\n")
         fleet.stdin.write("\n")
         fleet.stdin.flush()
         if fleet.stdout.readline() != "ready\n":
