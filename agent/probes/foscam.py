@@ -4,11 +4,13 @@ A header of 23 bytes holds the kind (0 asks, 1 answers), a flag whether the rest
 with the key of 8 bytes behind it by exclusive or, the size. The answer: serial (13 bytes), name
 (21), IPv4 address at 0x39, firmware at 0x4d, version of the web pages, port. Many cameras of
 the years 2010 to 2013 are built like Foscam's: the answer proves the design rather than the badge.
+The serial is the MAC (OpenIPC/python-dvr, DeviceManager.py).
 From UniversalScanner (julienblitte/UniversalScanner, Foscam.cs) with both recorded forms.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import cycle
 from typing import Final
@@ -23,6 +25,7 @@ _MAGIC: Final = b"MO_I"
 _SEARCH: Final = 0
 _FOUND: Final = 1
 _HEADER: Final = 0x17
+_MAC: Final = re.compile("([0-9A-Fa-f]{2})" * 6)
 _ANSWER: Final = 0x57
 _QUESTION: Final = _MAGIC + _SEARCH.to_bytes(2, "little") + bytes(9) + b"\4" + bytes(7) + (1).to_bytes(4)
 
@@ -41,6 +44,8 @@ def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
     answer = _clear(payload[:_ANSWER])
     if text := placed_text(answer, 0x17, 13):
         yield Fact("discovery.foscam.serial", text)
+        if mac := _MAC.fullmatch(text):
+            yield Fact("discovery.foscam.mac", ":".join(mac.groups()))
     if text := placed_text(answer, 0x24, 21):
         yield Fact("discovery.foscam.name", text)
     if text := address_text(answer[0x39:0x3D]):
@@ -65,6 +70,7 @@ FOSCAM: Final = Probe(
     ports=(10000,),
     fields=(
         "discovery.foscam.serial",
+        "discovery.foscam.mac",
         "discovery.foscam.name",
         "discovery.foscam.ipv4-address",
         "discovery.foscam.firmware",

@@ -3,8 +3,9 @@
 A message has a header of 20 bytes, little-endian: 0xff, 1 from a device or 0 from a client, two
 noughts, session, number (u32), two bytes, message (u16), length (u32); the JSON follows, ended by a
 line feed (sofia-netsurv/python-netsurv). The network settings of one device are recorded, and of
-another its system information, with the result code (`Ret`) that stands in every answer. The UDP
-question and its answer are not, so nothing is asked; over TCP a login comes first.
+another its system information, with the result code (`Ret`) that stands in every answer. Over UDP
+message 1530, without a body, searches and 1531 answers (OpenIPC/python-dvr, DeviceManager.py); that
+exchange is not recorded. 1532 sets addresses and is never built here; over TCP a login comes first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from agent import json
 from agent.names import kebab
-from agent.wire import Malformed, Probe
+from agent.wire import Ask, Malformed, Probe, Target
 from fingerprints.model import Fact
 
 __all__ = ["XIONGMAI", "XIONGMAI_TCP"]
@@ -47,6 +48,8 @@ _ABOUT: Final = {
 _MARK: Final = b"NetWork.NetCommon"
 _FROM_DEVICE: Final = b"\xff\1\0\0"
 _HEAD: Final = struct.Struct("<4sIIHHI")
+_FROM_CLIENT: Final = b"\xff\0\0\0"
+_SEARCH: Final = 1530
 _MAX_MESSAGES: Final = 16
 
 
@@ -59,6 +62,10 @@ def _mine_in_stream(payload: bytes) -> bool:
     return (
         payload.startswith(_FROM_DEVICE) and len(payload) > _HEADER and payload[_HEADER : _HEADER + 1] == b"{"
     )
+
+
+def _hello(_target: Target) -> tuple[Ask, ...]:
+    return (Ask(_HEAD.pack(_FROM_CLIENT, 0, 0, 0, _SEARCH, 0), "Xiongmai device search"),)
 
 
 def _dissect(payload: bytes, _asked: bytes) -> Iterator[Fact]:
@@ -106,8 +113,13 @@ XIONGMAI: Final = Probe(
     fields=(*dict.fromkeys((*_FIELDS.values(), *_ABOUT.values())),),
     mine=_mine,
     dissect=_dissect,
-    unicast=False,
-    source="NetCommon answer recorded in the Besder 6024PB investigation (test corpus)",
+    hello=_hello,
+    groups=("255.255.255.255",),
+    reply_port=34569,
+    order=6,
+    source=(
+        "OpenIPC/python-dvr DeviceManager.py; settings recorded in the Besder 6024PB investigation (test corpus)"
+    ),
     status="experimental",
     says="version, channels, MAC and serial of a Xiongmai device",
 )

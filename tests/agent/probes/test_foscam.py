@@ -35,6 +35,7 @@ def test_both_forms_say_the_same(*, hidden: bool) -> None:
     payload = answer(hidden=hidden)
     assert facts(payload) == [
         ("serial", "00626E000001"),
+        ("mac", "00:62:6E:00:00:01"),
         ("name", "Shop"),
         ("ipv4-address", "192.0.2.20"),
         ("firmware", "11.14.2.28"),

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from agent.probes.xiongmai import XIONGMAI, XIONGMAI_TCP
-from agent.wire import Malformed
+from agent.wire import Malformed, Target
 from tests.places import SHARED, needs_shared
 from tests.probe_cases import only_malformed, three_ways
 
@@ -69,6 +69,13 @@ def test_an_address_in_another_form_stands_as_it_is() -> None:
 def test_other_messages_say_nothing(payload: bytes) -> None:
     """Questions and other messages of the same protocol give no fact."""
     assert facts(payload) == []
+
+
+def test_the_only_question_is_the_search() -> None:
+    """The one request built here is message 1530, the search, without a body; 1532, which sets, is not built."""
+    assert XIONGMAI.hello is not None
+    (ask,) = XIONGMAI.hello(Target("255.255.255.255", 34569))
+    assert ask.payload == b"\xff" + bytes(13) + (1530).to_bytes(2, "little") + bytes(4)
 
 
 @needs_shared
