@@ -126,7 +126,7 @@ class Trunk:
             "vlans": [
                 {
                     "vlan": number,
-                    "address": str(vlan.lan.own or "") or (str(vlan.sender.ip) if vlan.sender.ip else None),
+                    "address": str(vlan.sender.ip) if vlan.sender.ip else None,
                     "learned": vlan.learned,
                     "alive": len(vlan.heard),
                     "asked": dict(sorted(vlan.asked.items())),
@@ -157,15 +157,28 @@ class Trunk:
     # Addresses
 
     async def _settle_addresses(self) -> None:
-        unknown = []
-        for vlan in self._vlans.values():
-            if vlan.lan.own is None:
-                unknown.append(vlan)
-            else:
-                self._take(vlan, vlan.lan.own)
+        vlans = self._vlans.values()
+        await asyncio.gather(*(self._given(vlan, vlan.lan.own) for vlan in vlans if vlan.lan.own is not None))
+        unknown = [vlan for vlan in vlans if vlan.lan.own is None]
         if unknown:
             await asyncio.sleep(_LISTEN_SECONDS)
             await asyncio.gather(*(self._learn(vlan) for vlan in unknown))
+
+    async def _given(self, vlan: _Vlan, own: ipaddress.IPv4Interface) -> None:
+        """Be the host that the user says, unless there is one."""
+        if await self._is_free(vlan, own.ip):
+            self._take(vlan, own)
+            return
+        mac = vlan.heard.get(own.ip)
+        who = f"{mac.hex(':')} has it" if mac else "somebody else wants it"
+        self._problem(Problem(self._place(vlan), f"is not asked: {own.ip} is taken, {who}", "vlan"))
+
+    async def _is_free(self, vlan: _Vlan, ip: ipaddress.IPv4Address) -> bool:
+        """Whether nobody answers for an address that is probed for as RFC 5227 has it."""
+        for _ in range(_PROBES):
+            await self._send(vlan.sender.who_has(str(ip)))
+            await asyncio.sleep(_PROBE_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        return ip not in vlan.heard and ip not in vlan.taken
 
     def _take(self, vlan: _Vlan, own: ipaddress.IPv4Interface) -> bool:
         """Be the host `own` in a VLAN."""
@@ -192,10 +205,7 @@ class Trunk:
         hosts = (net.broadcast_address - number for number in range(2, 2 + 128))
         free = (ip for ip in hosts if ip not in vlan.heard and ip not in vlan.wanted)
         for ip in itertools.islice(free, _CANDIDATES):
-            for _ in range(_PROBES):
-                await self._send(vlan.sender.who_has(str(ip)))
-                await asyncio.sleep(_PROBE_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            if ip not in vlan.heard and ip not in vlan.taken:
+            if await self._is_free(vlan, ip):
                 vlan.learned = self._take(vlan, ipaddress.IPv4Interface((ip, _LEARNED_PREFIX)))
                 return
         self._problem(Problem(self._place(vlan), f"no free address was found in {net}: give one", "vlan"))

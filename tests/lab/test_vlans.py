@@ -121,6 +121,17 @@ def test_a_silent_vlan_is_a_named_gap(lab: Lab) -> None:
     assert switch(lab).tags - {None} == set()
 
 
+def test_an_address_that_is_taken_is_left_alone(lab: Lab) -> None:
+    """Nobody is asked from the address of a device that is there; the Problem names who has it."""
+    (taken,) = (member for member in lab.devices if member.name == "hikvision-ds-2cd2385g1-i")
+    report = scanned(lab, "--vlans", f"{taken.vlan}={taken.ip}/24")
+    assert [row["what"] for row in report["problems"]] == [
+        f"is not asked: {taken.ip} is taken, {taken.mac} has it"
+    ]
+    assert report["coverage"]["incomplete"] is True
+    assert report["coverage"]["trunk"]["vlans"][0]["asked"] == {}
+
+
 def test_a_device_that_ignores_groups_is_asked_by_itself(lab: Lab) -> None:
     """A recorder that drops every packet to a group answers ARP, then its maker's question to itself."""
     if shutil.which("nft") is None:
