@@ -133,6 +133,15 @@ def token(
     typer.echo(text)
 
 
+@app.command("tick")
+def tick() -> None:
+    """Do what is due by the clock, for an inventory that nobody visits: exemptions that have ended."""
+    prepare()
+    from inventory.clock import end_exemptions  # noqa: PLC0415 - after the settings
+
+    typer.echo(f"{end_exemptions()} exemptions have ended")
+
+
 @app.command("reevaluate")
 def reevaluate(
     policy: Annotated[list[str] | None, typer.Option(help="A policy, by its id or file.")] = None,

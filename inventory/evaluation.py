@@ -99,13 +99,13 @@ def _store(
         device.model, device.firmware, device.serial = new.model, new.firmware, new.serial or device.serial
         device.confidence, device.level, device.finding = new.confidence, new.level, new.finding
         device.verdict_digest, device.finding_digest = new.verdict_digest, new.finding_digest
-        device.plan_state = state
+        device.plan_state, device.policies = state, new.policies
     bulk.insert(PlanChange, ["device_id", "at", "before", "after", "why"], steps)
     Device.objects.bulk_update(
         [device for device, _ in changed],
         [
             "manufacturer", "brand", "device_class", "model", "firmware", "serial", "confidence", "level",
-            "finding", "verdict_digest", "finding_digest", "plan_state",
+            "finding", "verdict_digest", "finding_digest", "plan_state", "policies",
         ],
     )  # fmt: skip
     return len(verdicts), len(findings)

@@ -2,53 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
 from inventory import audit, tallies
+from inventory.ingest import bulk
 from inventory.models import Device, Plan, PlanChange
-from inventory.timeline import Step, check
+from inventory.timeline import Step, TimelineError, check
 
-__all__ = ["take"]
+__all__ = ["Refusal", "take", "take_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A step that was not taken, with the reason in words."""
+
+    device: int
+    why: str
 
 
 def take(device: Device, step: Step, by: User) -> Plan:
     """Take one step; raises `TimelineError`. Whether `by` may is for the caller to know (`rights.may`)."""
-    now = timezone.now()
+    refused = take_all({device.pk: step}, by)
+    if refused:
+        raise TimelineError(refused[0].why)
+    return Plan.objects.get(device=device)
+
+
+def take_all(
+    steps: Mapping[int, Step], by: User, *, partly: bool = False, try_only: bool = False
+) -> list[Refusal]:
+    """Take a step with each device (by its id); gives those that the rules refuse.
+
+    Where one is refused none is taken, unless `partly`. `try_only` takes none at all. Whether `by` may is for
+    the caller to know.
+    """
+    now, refused = timezone.now(), []
     with transaction.atomic():
-        held = (
-            Device.objects.select_for_update(of=("self",))
-            .select_related("site__organisation")
-            .get(pk=device.pk)
-        )
-        check(held.plan_state, step, now.date())
-        plan = Plan.objects.filter(device=held).first() or Plan(device=held)
-        before = _as_json(plan) if plan.pk else {"state": held.plan_state}
-        plan.state = step.state
-        plan.due = step.due or plan.due
-        plan.owner = step.owner or plan.owner
-        plan.replacement = step.replacement or plan.replacement
-        plan.removed_at = now if step.state == "removed" else None
-        plan.verified_at = None
-        plan.reason = step.reason if step.state == "exempt" else ""
-        plan.exempt_until = step.exempt_until if step.state == "exempt" else None
-        plan.save()
-        PlanChange.objects.create(
-            device=held, at=now, before=held.plan_state, after=step.state, by=by, why=step.reason
-        )
-        held.plan_state = step.state
-        held.save(update_fields=["plan_state"])
-        audit.record(
-            by.get_username(),
-            "plan",
-            f"device {held.pk}",
-            organisation=held.site.organisation,
-            before=before,
-            after=_as_json(plan),
-        )
-        tallies.refresh([held.site_id])
-    return plan
+        sites = sorted(set(Device.objects.filter(pk__in=steps).order_by().values_list("site_id", flat=True)))
+        for site in sites:
+            # Those who count a site's devices come one after the other.
+            bulk.lock(site)
+        held = Device.objects.filter(pk__in=steps).select_for_update(of=("self",)).order_by("pk")
+        devices = {device.pk: device for device in held.select_related("site__organisation")}
+        plans = {plan.device_id: plan for plan in Plan.objects.filter(device__in=devices)}
+        for key, step in steps.items():
+            device = devices.get(key)
+            if device is None:
+                refused.append(Refusal(key, "there is no such device"))
+                continue
+            try:
+                check(device.plan_state, step, now.date())
+            except TimelineError as why:
+                refused.append(Refusal(key, str(why)))
+                continue
+            if not try_only:
+                _take(device, plans.get(key), step, by, now)
+        if try_only or (refused and not partly):
+            transaction.set_rollback(True)
+        else:
+            tallies.refresh(sites)
+    return refused
+
+
+def _take(device: Device, plan: Plan | None, step: Step, by: User, now: datetime) -> None:
+    before = {"state": device.plan_state} if plan is None else _as_json(plan)
+    plan = plan or Plan(device=device)
+    plan.state = step.state
+    plan.due = step.due or plan.due
+    plan.owner = step.owner or plan.owner
+    plan.replacement = step.replacement or plan.replacement
+    plan.removed_at = now if step.state == "removed" else None
+    plan.verified_at = None
+    plan.reason = step.reason if step.state == "exempt" else ""
+    plan.exempt_until = step.exempt_until if step.state == "exempt" else None
+    plan.save()
+    PlanChange.objects.create(
+        device=device, at=now, before=device.plan_state, after=step.state, by=by, why=step.reason
+    )
+    device.plan_state = step.state
+    device.save(update_fields=["plan_state"])
+    audit.record(
+        by.get_username(),
+        "plan",
+        f"device {device.pk}",
+        organisation=device.site.organisation,
+        before=before,
+        after=_as_json(plan),
+    )
 
 
 def _as_json(plan: Plan) -> dict[str, str | None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
 
-from inventory.models import Device, SiteTally
+from inventory.models import DailyStep, Device, PlanChange, Site, SiteTally
 
 __all__ = ["Sort", "counted", "refresh"]
 
@@ -43,3 +46,25 @@ def refresh(sites: Iterable[int]) -> None:
         .annotate(count=Count("id"))
     )
     SiteTally.objects.bulk_create(SiteTally(**row) for row in found)
+    _refresh_steps(wanted)
+    Site.objects.filter(pk__in=wanted, stale=True).update(stale=False)
+
+
+def _refresh_steps(sites: list[int]) -> None:
+    """Add up the steps of removal by day; a device's whole history stands where the device does now."""
+    steps = (
+        PlanChange.objects.filter(device__site_id__in=sites)
+        .order_by()
+        .values_list("device__site_id", "device__manufacturer", TruncDate("at"), "before", "after")
+        .annotate(Count("id"))
+    )
+    changes: Counter[tuple[int, str, date, str]] = Counter()
+    for site, manufacturer, day, before, after, count in steps:
+        changes[site, manufacturer, day, after] += count
+        changes[site, manufacturer, day, before] -= count
+    DailyStep.objects.filter(site_id__in=sites).delete()
+    DailyStep.objects.bulk_create(
+        DailyStep(site_id=site, manufacturer=manufacturer, day=day, state=state, change=change)
+        for (site, manufacturer, day, state), change in changes.items()
+        if state and change
+    )

@@ -13,7 +13,18 @@ from pydantic import AwareDatetime, Field
 
 from inventory.api.access import PersonAuth, TokenAuth, asker
 from inventory.api.lists import Listing, PageQuery, answer
-from inventory.models import Device, Finding, Organisation, PlanChange, Run, Sighting, Site, Verdict
+from inventory.models import (
+    CloudCall,
+    Contact,
+    Device,
+    Finding,
+    Organisation,
+    PlanChange,
+    Run,
+    Sighting,
+    Site,
+    Verdict,
+)
 
 __all__ = ["DEVICES", "RUNS", "SITES", "DeviceFilters", "devices_where", "router"]
 
@@ -64,6 +75,19 @@ SIGHTINGS: Final = Listing(
     "site_id",
     _same("id", "address", "vlan", "first_seen", "last_seen", device="device_id", site="site__code"),
 )
+CONTACTS: Final = Listing(
+    Contact.objects.all,
+    "asker__site_id",
+    _same("id", "protocols", "records", "first_seen", "last_seen", asker="asker_id", asked="asked_id"),
+)
+CLOUD_CALLS: Final = Listing(
+    CloudCall.objects.all,
+    "device__site_id",
+    _same(
+        "id", "maker", "name", "addresses", "count", "bytes_sent", "bytes_received", "first_seen",
+        "last_seen", device="device_id",
+    ),
+)  # fmt: skip
 TIMELINE: Final = Listing(
     PlanChange.objects.all,
     "device__site_id",
@@ -216,3 +240,17 @@ def get_sightings(request: HttpRequest, page: Query[PageQuery], filters: Query[O
 def get_timeline(request: HttpRequest, page: Query[PageQuery], filters: Query[OfDevice]) -> HttpResponseBase:
     """Each step of each device's removal."""
     return _list(request, TIMELINE, page, _given(filters, device="device_id"))
+
+
+@router.get("/contacts", summary="Which devices asked which")
+def get_contacts(request: HttpRequest, page: Query[PageQuery], filters: Query[OfDevice]) -> HttpResponseBase:
+    """Devices that asked others, by which protocols; `device` is the one that asked."""
+    return _list(request, CONTACTS, page, _given(filters, device="asker_id"))
+
+
+@router.get("/cloud-calls", summary="Which clouds devices call")
+def get_cloud_calls(
+    request: HttpRequest, page: Query[PageQuery], filters: Query[OfDevice]
+) -> HttpResponseBase:
+    """Names of makers' clouds that devices called."""
+    return _list(request, CLOUD_CALLS, page, _given(filters, device="device_id"))

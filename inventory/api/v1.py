@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import NinjaAPI
 
-from inventory.api import fleet, reads, reports
+from inventory.api import fleet, reads, removal, reports
 
 __all__ = ["api"]
 
@@ -18,4 +18,5 @@ api = NinjaAPI(
 )
 api.add_router("", reports.router)
 api.add_router("", reads.router)
+api.add_router("", removal.router)
 api.add_router("", fleet.router)

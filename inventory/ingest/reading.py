@@ -28,6 +28,7 @@ _MAX_ADDRESSES: Final = 16
 _MAX_TEXT: Final = 2_048
 _MAX_NAME: Final = 200
 _MAX_JSON: Final = 32_768
+_MAX_POLICIES: Final = 500
 _MAX_VLAN: Final = 4_095
 _MAX_PORT: Final = 65_535
 _AHEAD: Final = timedelta(days=1)
@@ -83,6 +84,8 @@ class Details:
     confidence: float
     level: str
     finding: str
+    policies: str
+    """Those that the finding is by, each between commas."""
     verdict: str
     verdict_digest: str
     matches: str
@@ -291,6 +294,7 @@ def details(one: Said) -> Details:
         float(confidence),
         level,
         status,
+        _policies(matches),
         _json(verdict, _MAX_TEXT),
         digest(essence),
         _json(matches, _MAX_TEXT),
@@ -299,6 +303,12 @@ def details(one: Said) -> Details:
         _json(hostnames, _MAX_NAME),
         orjson.dumps(ports).decode(),
     )
+
+
+def _policies(matches: list[Any]) -> str:
+    names = sorted({shown(item["policy"], 100).replace(",", " ") for item in matches})
+    text = f",{','.join(names)}," if names else ""
+    return text if len(text) <= _MAX_POLICIES else text[: text.rindex(",", 0, _MAX_POLICIES) + 1]
 
 
 def _json(value: Any, most: int) -> str:

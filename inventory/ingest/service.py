@@ -24,6 +24,7 @@ from fingerprints.codec import SCHEMA
 from inventory import tallies, verification
 from inventory.clean import bounded
 from inventory.ingest import bulk
+from inventory.ingest.contacts import keep_contacts
 from inventory.ingest.covering import covered
 from inventory.ingest.reading import Refused, moment
 from inventory.ingest.store import CHUNK, Context, Mixed, Outcome, store
@@ -243,7 +244,11 @@ def _stored(rows: Sequence[Any], context: Context, given: set[int]) -> list[Outc
         try:
             with transaction.atomic():
                 bulk.lock(context.site)
-                return store(rows, [context] * len(rows), given)
+                outcomes = store(rows, [context] * len(rows), given)
+                if uncounted := _uncounted(context.site, outcomes):
+                    # Counting comes last, once; if we die before it, the next report knows.
+                    Site.objects.filter(pk__in=uncounted, stale=False).update(stale=True)
+                return outcomes
         except OperationalError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state not in _RETRY or attempt == _ATTEMPTS - 1:
@@ -260,8 +265,7 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
     new, changed, left = [], [], set[int]()
     for submission, receipt in zip(submissions, receipts, strict=True):
         run = receipt.run = runs[receipt.run.pk]
-        if any(outcome.change != "same" or outcome.left for outcome in receipt.outcomes) or not run.accepted:
-            left |= {submission.site.pk, *(outcome.left for outcome in receipt.outcomes if outcome.left)}
+        left |= _uncounted(submission.site.pk, receipt.outcomes)
         if (run.pk, submission.part) in parts:
             continue
         refused = len(receipt.outcomes) - receipt.accepted
@@ -271,6 +275,8 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
         run.refused += refused
         if run.parts_received == run.parts:
             run.complete = covered(run.coverage, run.facts).complete and not run.refused
+        ids = {outcome.id: outcome.device for outcome in receipt.outcomes if outcome.device is not None}
+        keep_contacts(submission.document, ids, submission.site.pk, run.received)
         changed.append((run.pk, run.parts_received, run.accepted, run.refused, run.complete))
     RunPart.objects.bulk_create(new)
     bulk.update(Run, ["parts_received", "accepted", "refused", "complete"], changed)
@@ -281,8 +287,18 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
     for site in Site.objects.filter(pk__in=removed):
         if verification.verify_site(site):
             left.add(site.pk)
+    stale = Site.objects.filter(pk__in={run.site_id for run in runs.values()}, stale=True)
+    left.update(stale.values_list("pk", flat=True))
     if left:
         tallies.refresh(sorted(left))
+
+
+def _uncounted(site: int, outcomes: Sequence[Outcome]) -> set[int]:
+    """The sites whose devices have to be counted anew after these outcomes."""
+    found = {outcome.left for outcome in outcomes if outcome.left}
+    return found | (
+        {site} if found or any(outcome.change in {"new", "changed"} for outcome in outcomes) else set()
+    )
 
 
 def _heard_of(runs: Iterable[Run]) -> None:

@@ -44,6 +44,7 @@ _WHAT: Final = [
     "said_digest",
     "conflicted",
     "plan_state",
+    "policies",
 ]
 _STATE: Final = [
     "id",
@@ -159,7 +160,9 @@ def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[in
             continue
         device = state.id if state is not None else next(fresh)
         taken.append(_Taken(one, context, device, state, new, bool(match.conflicts)))
-        change = "new" if state is None else ("same" if new is None else "changed")
+        # One that was said to be gone changes by being seen.
+        is_same = new is None and state is not None and not seen_again(state.plan)
+        change = "new" if state is None else ("same" if is_same else "changed")
         left = state.site if state is not None and state.site != context.site else None
         outcomes[place] = Outcome(one.id, device, change, left=left)
     _write(taken, matches, carriers, states)
@@ -279,6 +282,7 @@ def _what(one: Said, what: Details, plan: str, *, conflicted: bool) -> tuple[Any
         one.digest,
         conflicted,
         plan_state(plan, what.finding),
+        what.policies,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from inventory.models.contacts import CloudCall, Contact
 from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
 from inventory.models.fleet import EnrolmentCode, Job, JobState
 from inventory.models.people import AuditEntry, Membership, Role, SavedView, SignInFailure
 from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
-from inventory.models.removal import Alert, Plan, PlanChange
+from inventory.models.removal import Alert, DailyStep, Deadline, Plan, PlanChange
 from inventory.models.runs import Agent, ApiToken, Run, RunPart
 
 __all__ = [
@@ -14,6 +15,10 @@ __all__ = [
     "Alert",
     "ApiToken",
     "AuditEntry",
+    "CloudCall",
+    "Contact",
+    "DailyStep",
+    "Deadline",
     "Device",
     "EnrolmentCode",
     "Facts",

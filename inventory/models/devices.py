@@ -44,6 +44,8 @@ class Device(models.Model):
     said_digest = models.CharField(max_length=32, default="")
     conflicted = models.BooleanField(default=False)
     plan_state = models.CharField(max_length=16, default="")
+    policies = models.CharField(max_length=500, default="", blank=True)
+    """The policies that its current finding is by, each between commas: ``,ndaa-889,``."""
 
     class Meta:
         ordering = ["id"]

@@ -74,6 +74,8 @@ class Site(models.Model):
     address = models.TextField(blank=True, default="")
     sensitivity = models.CharField(max_length=20, choices=Sensitivity, default=Sensitivity.ORDINARY)
     owner = models.CharField(max_length=200, blank=True, default="")
+    stale = models.BooleanField(default=False, editable=False)
+    """Whether its devices have changed since they were counted."""
 
     class Meta:
         ordering = ["code"]

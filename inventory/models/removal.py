@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from inventory.models.devices import Device
+from inventory.models.devices import MAX_NAME, Device
+from inventory.models.places import Sensitivity, Site
 from inventory.timeline import STATES
 
-__all__ = ["Alert", "Plan", "PlanChange"]
+__all__ = ["Alert", "DailyStep", "Deadline", "Plan", "PlanChange"]
 
 _STATES = [(state, state.replace("-", " ")) for state in STATES]
 
@@ -69,3 +70,36 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.what
+
+
+class Deadline(models.Model):
+    """Until when devices that a policy flags have to be gone from sites of one class."""
+
+    policy = models.CharField(max_length=100)
+    sensitivity = models.CharField(max_length=20, choices=Sensitivity)
+    due = models.DateField()
+
+    class Meta:
+        ordering = ["due", "id"]
+        constraints = [models.UniqueConstraint(fields=["policy", "sensitivity"], name="deadline_reach")]
+
+    def __str__(self) -> str:
+        return f"{self.policy}, {self.sensitivity}: {self.due}"
+
+
+class DailyStep(models.Model):
+    """By how many the devices in one state grew at a site on one day: sums of steps, for quick burn-downs."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+")
+    manufacturer = models.CharField(max_length=MAX_NAME)
+    day = models.DateField()
+    state = models.CharField(max_length=16)
+    change = models.IntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["site", "manufacturer", "day", "state"], name="daily_step")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.state} {self.change:+}"
