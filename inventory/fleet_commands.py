@@ -22,12 +22,16 @@ def ingest(
     ],
     credentials: Annotated[Path | None, typer.Option(help="A credentials file of NATS.")] = None,
     ca: Annotated[Path | None, typer.Option(help="Authorities to believe (PEM).")] = None,
+    domain: Annotated[str, typer.Option(help="The domain of JetStream, if it has one.")] = "",
     redeliver_after: Annotated[
         float,
         typer.Option(
             min=1, max=3600, help="Seconds after which what a dead worker had taken goes to another."
         ),
     ] = 60.0,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=5, help="On how many servers of a cluster each stream is kept.")
+    ] = 1,
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when nothing waits any more.")
     ] = False,
@@ -38,7 +42,12 @@ def ingest(
 
     from inventory.fleet.worker import Source, Worker  # noqa: PLC0415 - after the settings
 
-    worker = Worker(Source(source, credentials, ca), redeliver_after=redeliver_after, until_idle=until_idle)
+    worker = Worker(
+        Source(source, credentials, ca, domain),
+        redeliver_after=redeliver_after,
+        replicas=replicas,
+        until_idle=until_idle,
+    )
     asyncio.run(worker.run())
     typer.echo(f"{worker.done} parts stored, {worker.refused} refused, {worker.again} put off")
 
@@ -137,6 +146,33 @@ def _agent(name: str) -> Any:
     return found
 
 
+def nats_user(
+    agent: Annotated[str, typer.Argument(help="The agent's name.")],
+    domain: Annotated[str, typer.Option(help="The domain of JetStream, if it has one.")] = "",
+) -> None:
+    """Print what a NATS server has to know of an agent: a new password, and what it may do."""
+    prepare()
+    import secrets  # noqa: PLC0415 - beside its use
+
+    from inventory.fleet.permissions import user  # noqa: PLC0415 - after the settings
+    from inventory.models import Agent  # noqa: PLC0415 - after the settings
+
+    found = Agent.objects.filter(name=agent).first()
+    if found is None:
+        stop(f"there is no agent {agent}", _USAGE)
+    sites = list(found.sites.values_list("code", flat=True))
+    if not sites:
+        stop(f"agent {agent} names no sites: on NATS it may write for those that it names", _USAGE)
+    typer.echo(user(agent, sites, secrets.token_urlsafe(24), domain))
+
+
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = MappingProxyType(
-    {"ingest": ingest, "import": import_, "enrol-code": enrol_code, "revoke": revoke, "ask": ask}
+    {
+        "ingest": ingest,
+        "import": import_,
+        "enrol-code": enrol_code,
+        "revoke": revoke,
+        "ask": ask,
+        "nats-user": nats_user,
+    }
 )

@@ -152,6 +152,29 @@ def status(config: ConfigOption = None, form: FormatOption = None) -> None:
     raise typer.Exit(DONE if not found["problems"] else FAILED)
 
 
+@app.command("install")
+def install(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The settings that the service reads.")
+    ] = Path("/etc/camcensus/agent.toml"),
+    user: Annotated[
+        str, typer.Option(help="Whom the service runs as; made where there is none.")
+    ] = "camcensus",
+    root: Annotated[Path, typer.Option(help="Write below this folder, as packages do.")] = Path("/"),
+) -> None:
+    """Write a service for systemd: its own user, one capability, nothing else; say what was done."""
+    from agent.schedule import units  # noqa: PLC0415 - what the other commands do not want
+
+    if not config.is_absolute():
+        raise ConfigError(f"--config: {config} is not a whole path")
+    home = Path(__file__).resolve().parents[2]
+    what = units.Installation(home, " ".join(program()), config, user, root=root)
+    try:
+        units.install(what, typer.echo)
+    except units.InstallError as error:
+        _give_up(error)
+
+
 @app.command("enrol")
 def enrol(
     url: Annotated[str, typer.Argument(help="The inventory, such as https://inventory.example.")],

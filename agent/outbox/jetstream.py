@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
-__all__ = ["JetStream", "NatsLink"]
+__all__ = ["JetStream", "NatsLink", "connected"]
 
 _CONNECT_SECONDS: Final = 10
 _ACK_SECONDS: Final = 20.0
@@ -44,6 +44,32 @@ class NatsLink:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    domain: str = ""
+    """The domain of JetStream at the centre, where a leaf node stands between."""
+
+
+async def connected(link: NatsLink, noticed: Callable[[Exception], Awaitable[None]]) -> Client:
+    """A connection under the agent's own name; `noticed` hears of errors. Raises what the library raises."""
+    import nats  # noqa: PLC0415 - slow, and only agents that report want it
+
+    more: dict[str, Any] = {}
+    if link.credentials is not None:
+        more["user_credentials"] = str(link.credentials)
+    if link.ca is not None or link.certificate is not None:
+        context = ssl.create_default_context(cafile=str(link.ca) if link.ca else None)
+        if link.certificate is not None:
+            context.load_cert_chain(link.certificate, link.key)
+        more["tls"] = context
+    return await nats.connect(
+        link.url.split(","),
+        name=f"camcensus agent {link.agent}",
+        connect_timeout=_CONNECT_SECONDS,
+        allow_reconnect=False,
+        # Answers come to subjects of its own: permissions tell agents apart by them.
+        inbox_prefix=f"_INBOX_{word(link.agent)}",
+        error_cb=noticed,
+        **more,
+    )
 
 
 class JetStream:
@@ -73,33 +99,15 @@ class JetStream:
         self._runner.close()
 
     async def _stream(self) -> JetStreamContext | None:
-        import nats  # noqa: PLC0415 - slow, and only agents that report want it
-
         if self._client is not None and self._client.is_connected and self._context is not None:
             return self._context
         await self._leave()
-        link, more = self._link, dict[str, Any]()
-        if link.credentials is not None:
-            more["user_credentials"] = str(link.credentials)
-        if link.ca is not None or link.certificate is not None:
-            context = ssl.create_default_context(cafile=str(link.ca) if link.ca else None)
-            if link.certificate is not None:
-                context.load_cert_chain(link.certificate, link.key)
-            more["tls"] = context
         try:
-            self._client = await nats.connect(
-                link.url.split(","),
-                name=f"camcensus agent {link.agent}",
-                connect_timeout=_CONNECT_SECONDS,
-                allow_reconnect=False,
-                inbox_prefix=f"_INBOX_{word(link.agent)}",
-                error_cb=self._noticed,
-                **more,
-            )
+            self._client = await connected(self._link, self._noticed)
         except Exception as error:  # noqa: BLE001 - whatever the library raises, the link is down
             self._why = f"NATS cannot be reached: {_plain(error)}"
             return None
-        self._context = self._client.jetstream(timeout=_ACK_SECONDS)
+        self._context = self._client.jetstream(timeout=_ACK_SECONDS, domain=self._link.domain or None)
         return self._context
 
     async def _noticed(self, error: Exception) -> None:

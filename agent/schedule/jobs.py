@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 
 from agent.config import ConfigError, checked
 from agent.outbox.https import Https, HttpsError
-from agent.schedule.settings import AgentSettings, Central, ScopePlan
+from agent.outbox.jetstream import NatsLink, connected
+from agent.schedule.settings import AgentSettings, ScopePlan
 from agent.scope import Scope, ScopeError
 from exchange.subjects import JOBS, jobs_of, word
 
@@ -171,9 +172,9 @@ class HttpsJobs:
 class NatsJobs:
     """Takes jobs from the work queue of each site on JetStream; a word on each goes back as its answer."""
 
-    def __init__(self, central: Central, agent: str, sites: Sequence[str]) -> None:
+    def __init__(self, link: NatsLink, sites: Sequence[str]) -> None:
         """Nothing is asked yet."""
-        self._central, self._agent, self._sites, self.state = central, agent, sites, ""
+        self._link, self._agent, self._sites, self.state = link, link.agent, sites, ""
         self._runner = asyncio.Runner()
         self._client: Any = None
         self._open: dict[str, Any] = {}
@@ -238,16 +239,12 @@ class NatsJobs:
             await self._leave()
 
     async def _stream(self) -> Any:
-        import nats  # noqa: PLC0415 - slow
-
         if self._client is None or not self._client.is_connected:
-            more: dict[str, Any] = {}
-            if self._central.credentials is not None:
-                more["user_credentials"] = str(self._central.credentials)
-            self._client = await nats.connect(
-                self._central.url.split(","), connect_timeout=10, allow_reconnect=False, **more
-            )
-        return self._client.jetstream(timeout=20)
+            self._client = await connected(self._link, self._noticed)
+        return self._client.jetstream(timeout=20, domain=self._link.domain or None)
+
+    async def _noticed(self, error: Exception) -> None:
+        self.state = f"jobs: {type(error).__name__}"
 
     async def _leave(self) -> None:
         client, self._client = self._client, None

@@ -24,7 +24,7 @@ _NATS: Final = ("nats://", "tls://")
 def courier(central: Central, name: str) -> Courier:
     """The courier of an inventory's address; raises ConfigError."""
     if central.url.startswith(_NATS):
-        return _nats(central, name)
+        return JetStream(_nats(central, name))
     return https_of(central)
 
 
@@ -46,9 +46,15 @@ def https_of(central: Central) -> Https:
         raise ConfigError(str(error)) from None
 
 
-def _nats(central: Central, name: str) -> Courier:
-    return JetStream(
-        NatsLink(central.url, name, central.credentials, central.ca, central.certificate, central.key)
+def _nats(central: Central, name: str) -> NatsLink:
+    return NatsLink(
+        central.url,
+        name,
+        central.credentials,
+        central.ca,
+        central.certificate,
+        central.key,
+        central.domain,
     )
 
 
@@ -56,7 +62,7 @@ def jobs_of(central: Central, settings: AgentSettings) -> Jobs:
     """Where jobs come from; raises ConfigError."""
     sites = sorted({plan.site for plan in settings.scopes})
     if central.url.startswith(_NATS):
-        return NatsJobs(central, settings.name, sites)
+        return NatsJobs(_nats(central, settings.name), sites)
     return HttpsJobs(https_of(central), sites)
 
 

@@ -44,6 +44,8 @@ class Central:
     proxy: str | None = None
     credentials: Path | None = None
     """The credentials file of NATS."""
+    domain: str = ""
+    """The domain of JetStream, where a leaf node stands between."""
     poll: float = 60.0
     """Seconds between two looks for jobs."""
 
@@ -240,6 +242,7 @@ def _central(table: _Table) -> Central:
         key=table.take("key", _readable, None),
         proxy=table.take("proxy", _text, None),
         credentials=table.take("credentials", _readable, None),
+        domain=table.take("domain", _name, ""),
         poll=table.take("poll", _seconds, 60.0),
     )
     table.done()

@@ -48,11 +48,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where parcels come from: servers (with commas), a credentials file of NATS, an authority to believe."""
+    """Where parcels come from: servers (with commas), a credentials file of NATS, an authority to believe, the domain of JetStream."""
 
     url: str
     credentials: Path | None = None
     ca: Path | None = None
+    domain: str = ""
 
 
 def streams() -> list[dict[str, Any]]:
@@ -90,6 +91,8 @@ class Worker:
     again: int = 0
     redeliver_after: float = 60.0
     """Seconds after which a parcel that a worker took and did not acknowledge goes to another one."""
+    replicas: int = 1
+    """On how many servers of a cluster the streams are kept, where this worker makes them."""
     until_idle: bool = False
     """End when nothing waits any more."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,8 +121,8 @@ class Worker:
     async def _session(self) -> None:
         client = await _connected(self.source)
         try:
-            context = client.jetstream(timeout=30)
-            await _prepared(context)
+            context = client.jetstream(timeout=30, domain=self.source.domain or None)
+            await _prepared(context, self.replicas)
             waiting = await context.pull_subscribe(
                 f"{REPORTS}.>",
                 durable=_GROUP,
@@ -212,7 +215,7 @@ async def _connected(source: Source) -> Client:
     )
 
 
-async def _prepared(context: JetStreamContext) -> None:
+async def _prepared(context: JetStreamContext, replicas: int) -> None:
     """Make the streams that are not there; what somebody made otherwise is left as it is."""
     from nats.js.api import StreamConfig  # noqa: PLC0415 - slow
     from nats.js.errors import BadRequestError, NotFoundError  # noqa: PLC0415 - slow
@@ -223,7 +226,7 @@ async def _prepared(context: JetStreamContext) -> None:
         except NotFoundError:
             # Another worker may be making it at this moment.
             with contextlib.suppress(BadRequestError):
-                await context.add_stream(StreamConfig(**stream))
+                await context.add_stream(StreamConfig(**stream, num_replicas=replicas))
 
 
 def _consumer(redeliver_after: float) -> Any:
