@@ -95,7 +95,9 @@ def board(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
             words.STATES[state],
             _LANE_HELP[state],
             counts[state],
-            _urgent(rows, state) if counts[state] else [],
+            _urgent(rows, state, everywhere=visitor.reach is None and not part.query)
+            if counts[state]
+            else [],
         )
         for state in _LANES
     ]
@@ -109,13 +111,15 @@ def board(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     return show(request, visitor, "board.html", "plan", context)
 
 
-def _urgent(rows: QuerySet[Any], state: str) -> list[Device]:
+def _urgent(rows: QuerySet[Any], state: str, *, everywhere: bool) -> list[Device]:
     found = rows.filter(plan_state=state)
-    if state == "scheduled":
-        return list(found.order_by("plan__due", "pk")[:_CARDS])
-    if state == "exempt":
-        return list(found.order_by("plan__exempt_until", "pk")[:_CARDS])
-    return list(found.order_by("-pk")[:_CARDS])
+    if state != "scheduled":
+        return list(found.order_by("-pk")[:_CARDS])
+    if everywhere:
+        # Of all plans there are, their own index knows the most urgent ones.
+        plans = Plan.objects.filter(state=state).order_by("due", "pk").values("device")[:_CARDS]
+        found = rows.filter(pk__in=[plan["device"] for plan in plans])
+    return list(found.order_by("plan__due", "pk")[:_CARDS])
 
 
 @page()
