@@ -97,14 +97,14 @@ def burn_down(points: Sequence[tuple[date, int]], ahead: Ahead | None = None) ->
         start = f"{x(today):.1f},{y(points[-1][1]):.1f}"
         ends = [f"{x(day):.1f},{y(0):.1f}" for day in (ahead.early or ahead.done, ahead.late or horizon)]
         if ahead.late is None:
-            ends[1] = f"{x(horizon):.1f},{y(points[-1][1]):.1f}"
+            ends[1] = f"{x(horizon):.1f},{y(0):.1f} {x(horizon):.1f},{y(points[-1][1]):.1f}"
         drawn = format_html(
             '<polygon class="band" points="{} {} {}"></polygon>{}'
             '<line class="forecast" x1="{}" y1="{}" x2="{}" y2="{}"></line>',
             start, *ends, drawn,
             f"{x(today):.1f}", f"{y(points[-1][1]):.1f}", f"{x(ahead.done):.1f}", f"{y(0):.1f}",
         )  # fmt: skip
-    if (x(today) - _LEFT) > 170:
+    if (x(today) - _LEFT) > 125:
         labels.append(
             (f"{x(today):.1f}", "end" if horizon == today or x(today) > _WIDTH - 60 else "middle", "today")
         )

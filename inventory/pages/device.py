@@ -9,14 +9,15 @@ from functools import cache
 from typing import Any, Final
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 
 from fingerprints.compiled import compiled_matchers
 from fingerprints.rules import Knowledge
-from inventory import plans, rights, verification
+from inventory import deadlines, plans, rights, verification
 from inventory.api.lists import selected
 from inventory.api.reads import DEVICES
 from inventory.models import Device, Facts, Role
@@ -194,6 +195,11 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         "reasons": reasons(verdict.said, knowledge()) if verdict else [],
         "matches": finding.matches if finding else [],
         "plan": plan,
+        "due": deadlines.due(found) if found.plan_state in deadlines.TO_DO else None,
+        "today": timezone.now().date(),
+        "asked": _peers(visitor, found.asked.values("asked")),
+        "askers": _peers(visitor, found.askers.values("asker")),
+        "clouds": found.cloud_calls.order_by("-last_seen")[:20],
         "missed": verification.absences(found, since) if found.plan_state == "removed" else 0,
         "needed_absences": verification.needed(),
         "identities": [identity.key for identity in found.identities.all()[:_MOST]],
@@ -206,6 +212,12 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         "form": form,
     }
     return show(request, visitor, "device.html", "devices", context, status)
+
+
+def _peers(visitor: Visitor, keys: QuerySet[Any, Any]) -> list[Device]:
+    """Devices that one speaks with, as far as the visitor may see them."""
+    rows = selected(DEVICES, visitor.reach, Q(pk__in=keys)).select_related("site")
+    return list(rows.order_by("address")[:20])
 
 
 def _twins(visitor: Visitor, found: Device) -> list[Device]:

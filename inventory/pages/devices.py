@@ -23,7 +23,6 @@ from inventory.pages import words
 from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
 from inventory.pages.steps import StepForm
-from inventory.timeline import TimelineError
 
 __all__ = ["COLUMNS", "bulk", "devices", "keep_view"]
 
@@ -295,17 +294,11 @@ def bulk(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         .filter(pk__in={row.site_id for row in rows})
         .values_list("pk", flat=True)
     )
-    taken, refused = 0, []
-    for row in rows:
-        if row.site_id not in mine:
-            refused.append((row, "you may not do this at its site"))
-            continue
-        try:
-            plans.take(row, step, visitor.user)
-        except TimelineError as why:
-            refused.append((row, str(why)))
-        else:
-            taken += 1
+    allowed = {row.pk: row for row in rows if row.site_id in mine}
+    refused = [(row, "you may not do this at its site") for row in rows if row.pk not in allowed]
+    refusals = plans.take_all(dict.fromkeys(sorted(allowed), step), visitor.user, partly=True)
+    refused += [(allowed[row.device], row.why) for row in refusals]
+    taken = len(rows) - len(refused)
     if taken:
         messages.success(
             request,

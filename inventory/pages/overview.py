@@ -14,10 +14,11 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from inventory import tallies
-from inventory.models import Agent, Alert, ApiToken, Device, Organisation, Plan, Run, Site
+from inventory import deadlines, tallies
+from inventory.models import Agent, Alert, ApiToken, Device, Organisation, Run, Site
 from inventory.pages import charts, words
 from inventory.pages.frame import Visitor, page, show, whole
+from inventory.pages.progress import drawn
 from inventory.tallies import Sort
 
 __all__ = ["Trouble", "overview", "troubled"]
@@ -74,10 +75,9 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         states[sort.plan_state] += sort.count
     total = findings.total()
     on_timeline = sum(states[state] for state in _ON_TIMELINE)
-    overdue = Plan.objects.filter(state="scheduled", due__lt=now.date())
+    overdue = deadlines.overdue(reach, now.date())
     alerts = Alert.objects.filter(settled=None).select_related("device__site")
     if reach is not None:
-        overdue = overdue.filter(device__site__in=reach)
         alerts = alerts.filter(device__site__in=reach)
     context = {
         "total": total,
@@ -91,6 +91,7 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         "on_timeline": on_timeline,
         "gone": states["verified-gone"],
         "overdue": overdue.count(),
+        "drawn": drawn(visitor, now.date(), None, chosen),
         "alerts": alerts[:_ALERTS],
         "coverage": _coverage(sites, now),
         "troubles": troubled(visitor, now)[:_ALERTS],

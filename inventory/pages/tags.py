@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -62,6 +63,12 @@ def attribute(row: Any, name: str) -> Any:
     for part in name.split("__"):
         row = getattr(row, part, "")
     return row
+
+
+@register.filter
+def get(row: Mapping[str, Any], name: str) -> Any:
+    """What `row` has under `name`; 0 where nothing."""
+    return row.get(name, 0)
 
 
 @register.filter

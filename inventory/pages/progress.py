@@ -1,0 +1,151 @@
+"""How the removal goes: burn-downs with their forecast, what is overdue, figures to publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, cast
+
+from django import forms
+from django.db.models import Q
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from inventory import burndown, deadlines, publication
+from inventory.api.lists import selected
+from inventory.api.reads import DEVICES
+from inventory.forecast import METHOD, Forecast
+from inventory.models import Organisation
+from inventory.pages import charts
+from inventory.pages.frame import Visitor, page, show, whole
+from inventory.pages.paging import page_of
+
+__all__ = ["Drawn", "drawn", "late", "progress", "published"]
+
+SIZE: Final = 50
+_ROWS: Final = 100
+_WEEKS_SHOWN: Final = 8
+_GROUPS: Final = {
+    "organisation": "organisation",
+    "site": "site",
+    "sensitivity": "sensitivity of the site",
+    "manufacturer": "maker",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One burn-down as a drawing, with the table beside it."""
+
+    chart: SafeString
+    rows: tuple[burndown.Point, ...]
+    open: int
+    forecast: Forecast
+
+
+class ProgressForm(forms.Form):
+    """What the burn-downs are grouped by."""
+
+    by = forms.ChoiceField(required=False, label="Compare by", choices=list(_GROUPS.items()))
+
+
+class PublicationForm(forms.Form):
+    """How much the figures tell."""
+
+    level = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=publication.MAX_LEVEL,
+        label="Levels of the tree that are named",
+        help_text="1: the organisations at its root.",
+    )
+    fewest = forms.IntegerField(
+        required=False,
+        min_value=3,
+        max_value=1000,
+        label="Smallest count that is told",
+        help_text="Smaller ones, and what would tell them, are left out.",
+    )
+
+
+def drawn(
+    visitor: Visitor, today: date, condition: Q | None = None, below: Organisation | None = None
+) -> Drawn | None:
+    """The burn-down of what the visitor may see; None where nothing was ever flagged."""
+    found = burndown.lines(visitor.reach, today, "", "week", condition, below)
+    if not found:
+        return None
+    line = found[0]
+    points = [(point.day, point.open) for point in line.points]
+    told = line.forecast
+    ahead = None
+    if told.done is not None and told.done > today:
+        ahead = charts.Ahead(told.done, told.early, told.late)
+    return Drawn(
+        charts.burn_down(points, ahead), line.points[-_WEEKS_SHOWN:][::-1], line.points[-1].open, told
+    )
+
+
+@page()
+def progress(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+    """The burn-down of all, then of each group."""
+    today = timezone.now().date()
+    form = ProgressForm(request.GET)
+    by = (form.cleaned_data["by"] if form.is_valid() else "") or "organisation"
+    chosen = visitor.organisations.filter(pk=whole(request.GET.get("organisation", ""))).first()
+    groups = burndown.lines(visitor.reach, today, cast("burndown.Group", by), "month", None, chosen)
+    export = QueryDict(mutable=True)
+    export.update({"by": by, "format": "csv", **({"organisation": str(chosen.pk)} if chosen else {})})
+    context = {
+        "form": ProgressForm({"by": by}),
+        "by": _GROUPS[by],
+        "chosen": chosen,
+        "drawn": drawn(visitor, today, None, chosen),
+        "groups": groups[:_ROWS],
+        "more": max(0, len(groups) - _ROWS),
+        "method": METHOD,
+        "export": f"{reverse('api-1:get_burndown')}?{export.urlencode()}",
+        "part": {"title": chosen.name, "query": f"organisation={chosen.pk}"} if chosen else {},
+    }
+    return show(request, visitor, "progress.html", "plan", context)
+
+
+@page()
+def late(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+    """What ought to be gone by now: by its own plan, or by the policy for sites of its class."""
+    today = timezone.now().date()
+    rows = selected(DEVICES, visitor.reach, Q(pk__in=deadlines.overdue(None, today).values("pk")))
+    shown = page_of(rows.select_related("site", "plan"), "id", request.GET.get("cursor", ""), SIZE)
+    context = {
+        "page": shown,
+        "rows": [(device, deadlines.due(device)) for device in shown.rows],
+        "export": f"{reverse('api-1:get_overdue')}?format=csv",
+        "part": {},
+    }
+    return show(request, visitor, "late.html", "plan", context)
+
+
+@page()
+def published(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+    """Figures fit to be published, as they would be."""
+    form = PublicationForm(request.GET)
+    form.is_valid()
+    level = form.cleaned_data.get("level") or 1
+    fewest = form.cleaned_data.get("fewest") or publication.FEWEST
+    found = publication.publication(visitor.reach, timezone.now().date(), level, fewest)
+    links = []
+    for name, title in (("csv", "CSV"), ("json", "JSON")):
+        query = QueryDict(mutable=True)
+        query.update({"level": str(level), "fewest": str(fewest), "format": name})
+        links.append((title, f"{reverse('api-1:get_publication')}?{query.urlencode()}"))
+    context: dict[str, Any] = {
+        "form": PublicationForm({"level": level, "fewest": fewest}) if form.is_valid() else form,
+        "found": found,
+        "links": links,
+        "anything": any(len(table.rows) > 1 for table in found.tables),
+        "part": {},
+    }
+    return show(request, visitor, "published.html", "plan", context, 422 if form.errors else 200)
