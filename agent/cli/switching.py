@@ -37,9 +37,8 @@ def chosen_switches(settings: Settings, own: Sequence[str]) -> Switches | None:
         return None
     if settings.credentials is None:
         raise ConfigError("--switch: needs --credentials with an SNMP community or user for it")
-    scope = Scope.parse(
-        settings.switches, exclude=settings.exclude, allow_public=settings.allow_public, own=own
-    )
+    named = [part.strip() for text in settings.switches for part in text.split(",") if part.strip()]
+    scope = Scope.parse(named, exclude=settings.exclude, allow_public=settings.allow_public, own=own)
     if len(scope) > _MOST:
         raise ConfigError(f"--switch: {len(scope):,} addresses, of at most {_MOST:,}: name the switches")
     return Switches(scope, load_credentials(settings.credentials))

@@ -18,7 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AUTHENTICATION", "COMMUNITY", "PRIVACY", "USER", "Tables", "missing", "serving"]
+__all__ = [
+    "AUTHENTICATION",
+    "COMMUNITY",
+    "PRIVACY",
+    "USER",
+    "Tables",
+    "answer_out_of",
+    "missing",
+    "serving",
+]
 
 COMMUNITY: Final = "lab-community"
 USER: Final = "monitor"
@@ -189,10 +198,10 @@ def _text(oid: Oid) -> str:
     return "." + ".".join(map(str, oid))
 
 
-def _main(path: Path) -> None:
-    """Be snmpd's helper: a question a line, three lines for an answer."""
+def answer_out_of(text: str) -> None:
+    """Be snmpd's helper over such lines: a question a line, three lines for an answer."""
     cells = {}
-    for line in path.read_text().splitlines():
+    for line in text.splitlines():
         name, kind, *value = line.split(" ", 2)
         cells[_oid(name)] = f"{name}\n{kind}\n{value[0] if value else ''}\n"
     order = sorted(cells)
@@ -214,4 +223,4 @@ def _main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    answer_out_of(Path(sys.argv[1]).read_text())
