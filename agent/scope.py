@@ -224,6 +224,17 @@ class Scope:
             at = bisect_right(ends, index)
             yield spans[at].version, spans[at].last - (ends[at] - 1 - index)
 
+    def subnets(self, most: int = 4_096) -> tuple[str, ...]:
+        """The parts of the scope in each /24, as they are; IPv6 spans whole; at most `most`."""
+        found: list[str] = []
+        for span in self.spans:
+            first = span.first
+            while first <= span.last and len(found) < most:
+                end = span.last if span.version == 6 else min(span.last, first | 0xFF)
+                found.append(str(Span(span.version, first, end)))
+                first = end + 1
+        return tuple(found)
+
     def split(self, networks: Iterable[str]) -> tuple[Scope, Scope]:
         """The part of the scope in these networks (CIDRs, host bits ignored), then the rest."""
         nets = [ipaddress.ip_network(text, strict=False) for text in networks]

@@ -61,6 +61,7 @@ _SAID_ELSEWHERE: Final = frozenset(
         "recorders",
         "remote_addresses_left_out",
         "scanners",
+        "silent_subnets",
         "subnets",
         "suspected",
         "unidentified",

@@ -212,6 +212,7 @@ class Asking:
         self._group_asks: Counter[str] = Counter()
         self._link_asks: Counter[str] = Counter()
         self._ports: Counter[str] = Counter()
+        self._ports_by_subnet: dict[str, Counter[str]] = {}
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -267,7 +268,7 @@ class Asking:
         }
 
     def asked_by_subnet(self) -> dict[str, dict[str, dict[str, int]]]:
-        """How many hosts of each subnet (/24, /64) were asked in each protocol, how many did not answer."""
+        """Of each subnet (/24, /64): hosts asked and hosts silent in each protocol, TCP ports by what became of them."""
         found: dict[str, dict[str, Counter[str]]] = {}
         for name, hosts in self._asked.items():
             for ip in hosts:
@@ -275,6 +276,8 @@ class Asking:
                 rows["asked"][name] += 1
                 if ip not in self._answered.get(name, ()):
                     rows["timed_out"][name] += 1
+        for subnet, ports in self._ports_by_subnet.items():
+            found.setdefault(subnet, {"asked": Counter(), "timed_out": Counter()})["tcp_ports"] = ports
         return {
             subnet: {kind: dict(sorted(row.items())) for kind, row in rows.items()}
             for subnet, rows in sorted(found.items())
@@ -686,6 +689,9 @@ class Asking:
             self._blame(host, kind, f"cannot be reached: {error.strerror or error}")
         if new:
             self._ports[kind] += 1
+            # What neither opens nor refuses is filtered, here or on the way.
+            row = self._ports_by_subnet.setdefault(_subnet(host.ip), Counter())
+            row["filtered" if kind == "timed_out" else kind] += 1
         if kind in {"open", "refused"}:
             took = time.monotonic() - began
             host.rtt = took if host.rtt is None else (3 * host.rtt + took) / 4

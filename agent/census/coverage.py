@@ -20,6 +20,7 @@ _SHOWN: Final = 120
 _FACTS: Final = 6
 _IPV4_BITS: Final = 24
 _IPV6_BITS: Final = 64
+_TOLD_BY_SUBNET: Final = frozenset({"asked_by_subnet", "subnets_wanted"})
 _FACTORY: Final[Mapping[str, str]] = {"192.168.1.64": "Hikvision", "192.168.1.108": "Dahua"}
 """Addresses that devices have before anybody set them up (makers' quick-start guides)."""
 
@@ -51,7 +52,7 @@ def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
     outside = list(_outside(seen))
     found: dict[str, Any] = {
         "incomplete": False,
-        **{key: value for key, value in given.items() if key != "asked_by_subnet"},
+        **{key: value for key, value in given.items() if key not in _TOLD_BY_SUBNET},
         "hosts": len(met),
         "hidden": len(devices) - len(met),
         "identified": sum(device.verdict.level != "unknown" for device in devices),
@@ -66,6 +67,7 @@ def coverage_of(seen: Seen, given: Mapping[str, Any]) -> dict[str, Any]:
         "hosts_forgotten": seen.forgotten,
         "channel_facts_left_out": seen.channel_facts_left_out,
         "subnets": _subnets(met, given),
+        "silent_subnets": _silent(met, given),
         "unidentified_hosts": [_told(device) for device in unidentified[:_LISTED]],
         "recorders": recorders[:_LISTED],
         "scanners": [_scanner(row) for row in seen.scanners[:_LISTED]],
@@ -104,6 +106,20 @@ def _subnets(devices: Sequence[Device], given: Mapping[str, Any]) -> list[dict[s
         }
         for subnet, row in sorted(rows.items(), key=lambda item: (-item[1]["hosts"], item[0]))[:_LISTED]
     ]
+
+
+def _silent(devices: Sequence[Device], given: Mapping[str, Any]) -> list[str]:
+    """The parts of the scope, by /24, in which nobody was met."""
+    wanted = given.get("subnets_wanted")
+    if not isinstance(wanted, Sequence):
+        return []
+    met = {_subnet(ip) for device in devices for ip in device.addresses}
+    return [part for part in wanted if isinstance(part, str) and _subnet(_first(part)) not in met]
+
+
+def _first(part: str) -> str:
+    """The first address of what a Span is called: an address, a net or a range."""
+    return part.partition("/")[0].partition("-")[0]
 
 
 def _subnet(ip: str) -> str:
@@ -294,6 +310,25 @@ def _not_reached(found: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]
             f"{_some(len(strange), 'VLAN')} heard and not asked: {', '.join(map(str, strange[:_LISTED]))}",
             "list them with --vlans, too",
         )
+    silent_subnets = found["silent_subnets"]
+    yield (
+        "silent-subnets",
+        len(silent_subnets),
+        f"nobody answered in {_few(silent_subnets)}",
+        "see that a route leads there and no filter stands between, or scan from within",
+    )
+    left_out = found.get("interfaces_left_out")
+    unused = [
+        f"{row.get('name')} ({row.get('why')})"
+        for row in (left_out if isinstance(left_out, Sequence) else ())
+        if isinstance(row, Mapping) and row.get("why") != "loopback"
+    ]
+    yield (
+        "interfaces",
+        len(unused),
+        f"{_some(len(unused), 'interface')} not used: {_few(unused)}",
+        "name one with --interface if cameras may stand there",
+    )
     sweep, asking = found.get("sweep"), found.get("asking")
     count = sweep.get("not_swept") if isinstance(sweep, Mapping) else None
     if isinstance(count, int):
@@ -317,6 +352,11 @@ def _not_reached(found: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]
             f"no answer in {', '.join(silent)}",
             "scan from within each VLAN, too: questions to a group end at a router",
         )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _FACTS} more" if len(names) > _FACTS else ""
+    return f"{', '.join(names[:_FACTS])}{more}"
 
 
 def _some(count: int, one: str, many: str = "") -> str:

@@ -243,6 +243,7 @@ class _Scan:
             "sweep": found,
             "asking": asked,
             "asked_by_subnet": self._asking.asked_by_subnet(),
+            "subnets_wanted": self._plan.scope.subnets(),
             "interfaces_left_out": [{"name": name, "why": why} for name, why in self._plan.links_left_out],
         }
 

@@ -284,3 +284,16 @@ def test_numbers_are_the_same_addresses() -> None:
     numbers = list(scope.numbers())
     assert len(numbers) == len(set(numbers))
     assert {str(ipaddress.IPv4Address(number)) for number in numbers} == {ip for ip in scope if ":" not in ip}
+
+
+def test_the_parts_of_the_scope_by_subnet() -> None:
+    """Each /24 that the scope touches is named by what of it is in the scope, and not without end."""
+    scope = Scope.parse(["192.0.2.0/24", "10.9.0.7", "10.9.0.250-10.9.1.3", "2001:db8::1"])
+    assert scope.subnets() == (
+        "10.9.0.7",
+        "10.9.0.250-10.9.0.255",
+        "10.9.1.0/30",
+        "192.0.2.1-192.0.2.254",
+        "2001:db8::1",
+    )
+    assert len(Scope.parse(["10.0.0.0/12"], limit=1 << 20).subnets(most=50)) == 50

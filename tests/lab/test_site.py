@@ -168,3 +168,13 @@ def test_no_password_is_written_anywhere(seen: Seen) -> None:
     for form in (LOGIN[1], base64.b64encode(":".join(LOGIN).encode()).decode()):
         assert form not in seen.written
         assert form.encode() not in seen.evidence
+
+
+def test_each_subnet_tells_what_was_asked_and_what_was_filtered(seen: Seen) -> None:
+    """Per subnet: hosts asked and silent in each protocol, TCP ports open, refused or filtered."""
+    rows = {row["subnet"]: row for row in seen.report["coverage"]["subnets"]}
+    for subnet in Site.subnets:
+        assert rows[subnet]["asked"]["sadp"] >= rows[subnet]["timed_out"].get("sadp", 0) > 0
+        assert rows[subnet]["tcp_ports"]["open"] > 0
+        assert rows[subnet]["tcp_ports"]["refused"] > 0
+    assert seen.report["coverage"]["silent_subnets"] == []

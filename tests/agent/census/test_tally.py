@@ -392,3 +392,25 @@ def test_the_same_from_other_client_ports_is_read_once(judge: Judge, turned: boo
     assert row[5] == NOON
     camera = next(row for row in census.report().devices if CAMERA in row.addresses)
     assert (camera.first_seen, camera.last_seen) == (NOON, NOON + 2)
+
+
+def test_subnets_where_nobody_answered(judge: Judge) -> None:
+    """A part of the scope in which nobody was met is a blind spot, never a clean subnet."""
+    census = tally(judge)
+    census.feed(said("http.title=x", CAMERA))
+    wanted = ("192.168.1.1-192.168.1.254", "10.4.0.1-10.4.0.254", "10.4.1.7")
+    coverage = covered(census.report(coverage={"subnets_wanted": wanted}))
+    assert coverage["silent_subnets"] == ["10.4.0.1-10.4.0.254", "10.4.1.7"]
+    (row,) = [row for row in coverage["blind_spots"] if row["kind"] == "silent-subnets"]
+    assert row["count"] == 2
+    assert row["what"] == "nobody answered in 10.4.0.1-10.4.0.254, 10.4.1.7"
+
+
+def test_interfaces_that_were_not_used(judge: Judge) -> None:
+    """An interface that was left out is a blind spot with the option that would use it; loopback is none."""
+    left = [{"name": "lo", "why": "loopback"}, {"name": "wlan0", "why": "has no address"}]
+    coverage = covered(tally(judge).report(coverage={"interfaces_left_out": left}))
+    (row,) = coverage["blind_spots"]
+    assert (row["kind"], row["count"]) == ("interfaces", 1)
+    assert "wlan0 (has no address)" in row["what"]
+    assert "--interface" in row["step"]

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from agent.census import Tally
 from agent.credentials import Login, Secret
 from agent.details import Details
 from agent.details.makers import WAYS
+from agent.details.onvif import READS
 from agent.journal import Journal
 from agent.probes import ALL
 from fingerprints.codec import report_to_json
@@ -204,6 +206,11 @@ def test_onvif_where_the_maker_has_no_way(monkeypatch: pytest.MonkeyPatch, judge
     assert tokens
     assert all(b"PasswordDigest" in body for body in tokens)
     assert b"UsernameToken" not in here.asked[0][1]
+    called = [re.search(rb"Body>\s*<(?:\w+:)?(\w+)", body) for _, body in here.asked]
+    operations = {found[1].decode() for found in called if found}
+    assert operations >= {"GetSystemDateAndTime", "GetDeviceInformation", "GetNetworkInterfaces"}
+    assert operations <= set(READS)
+    assert all(name.startswith("Get") for name in READS)
 
 
 def caught(login: Login, here: Standing) -> Exception:
