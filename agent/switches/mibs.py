@@ -164,6 +164,8 @@ class _Reading:
             for index, value in self._cells("dot1dBasePortIfIndex").items()
             if len(index) == 1 and isinstance(value, int)
         }
+        numbers = [index[0] for index in self._cells("ifName") if len(index) == 1]
+        self._aliases = {self._name(at): _text(self._cells("ifAlias").get((at,), b"")) for at in numbers}
         self._power = self._powered()
         self._uplinks: set[str] = set()
         for index, value in self._cells("lldpRemSysCapEnabled").items():
@@ -279,20 +281,20 @@ class _Reading:
     def _port(self, name: str) -> Port:
         watts, power_class = self._power.get(name, (None, None))
         return Port(
-            self._system.name, name, self._alias(name) or None, name in self._uplinks, watts, power_class
+            self._system.name,
+            name,
+            self._aliases.get(name) or None,
+            name in self._uplinks,
+            watts,
+            power_class,
         )
-
-    def _alias(self, name: str) -> str:
-        index = next((index for index in self._cells("ifName") if self._name(index[0]) == name), None)
-        return _text(self._cells("ifAlias").get(index, b"")) if index else ""
 
     def _lldp_port(self, number: int) -> str:
         """A port of LLDP by the name of its interface: its identifier says it, else its number is the bridge's."""
         kind = self._cells("lldpLocPortIdSubtype").get((number,))
-        known = {self._name(index[0]) for index in self._cells("ifName")}
         for column in ("lldpLocPortId", "lldpLocPortDesc"):
             text = _text(self._cells(column).get((number,), b""))
-            if text in known and (column != "lldpLocPortId" or kind in _PORT_NAMES):
+            if text in self._aliases and (column != "lldpLocPortId" or kind in _PORT_NAMES):
                 return text
         interface = self._interfaces.get(number, number)
         return self._name(interface)

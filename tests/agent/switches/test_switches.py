@@ -245,3 +245,11 @@ def test_a_host_without_credentials_is_not_asked() -> None:
     reading = asyncio.run(read_switches(["10.0.0.1"], Credentials(), problems.append))
     assert reading.rows == ()
     assert [problem.kind for problem in problems] == ["no-credentials"]
+
+
+def test_a_cell_without_an_index_is_no_cell() -> None:
+    """A column's cell at the column itself names no interface."""
+    tables: dict[str, Cells] = {"ifName": {(): b"x", (1,): b"port1"}, "dot1dBasePortIfIndex": {(1,): 1}}
+    tables["dot1dTpFdbPort"] = {tuple(bytes.fromhex(CAMERA.replace(":", ""))): 1}
+    rows = [row for row in rows_of(System("10.0.0.1", "switch"), tables) if row.port]
+    assert [(row.mac, row.port.name) for row in rows if row.port] == [(CAMERA, "port1")]
