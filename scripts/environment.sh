@@ -119,13 +119,14 @@ end_turn() {
 }
 
 # Installs the lock file $1, every package checked against its hashes. The certificates of the machine
-# are used, because a proxy may sign with its own.
+# are used, because a proxy may sign with its own. What carries its own packages asks nobody.
 install_locked() {
+    set -- --no-deps --require-hashes -r "$1"
+    [ ! -d "$root/wheels" ] || set -- --no-index --find-links "$root/wheels" "$@"
     if [ -n "$uv" ]; then
-        UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --require-hashes -r "$1" >&2
+        UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true "$uv" pip install --quiet --python "$venv/bin/python" "$@" >&2
     else
-        "$venv/bin/python" -I -m pip --disable-pip-version-check --no-input install --quiet --no-deps \
-            --require-hashes -r "$1" >&2
+        "$venv/bin/python" -I -m pip --disable-pip-version-check --no-input install --quiet "$@" >&2
     fi
 }
 
@@ -157,8 +158,8 @@ takes_packages() {
 # Compiles our code as pip has compiled the packages: a quarter of a short run where Python, by
 # PYTHONDONTWRITEBYTECODE, keeps nothing. A checkout that cannot be written goes without.
 compile_code() {
-    "$venv/bin/python" -I -m compileall -q -- "$root/agent" "$root/fingerprints" "$root/reporters" \
-        "$root/simulator" >/dev/null 2>&1 || :
+    "$venv/bin/python" -I -m compileall -q -- "$root/agent" "$root/exchange" "$root/fingerprints" \
+        "$root/inventory" "$root/reporters" "$root/simulator" >/dev/null 2>&1 || :
 }
 
 # Makes $venv whole, unless another set-up has done so while we waited.
