@@ -202,8 +202,15 @@ class Trunk:
             self._problem(Problem(self._place(vlan), what, "vlan"))
             return
         net = min(nets, key=lambda net: (-nets[net], net))
+        try:
+            scope = self._scope_of(ipaddress.IPv4Interface((net.network_address, _LEARNED_PREFIX)))
+        except ScopeError as error:
+            self._problem(Problem(self._place(vlan), f"is not asked: {error}", "vlan"))
+            return
         hosts = (net.broadcast_address - number for number in range(2, 2 + 128))
-        free = (ip for ip in hosts if ip not in vlan.heard and ip not in vlan.wanted)
+        free = (
+            ip for ip in hosts if scope.allows(str(ip)) and ip not in vlan.heard and ip not in vlan.wanted
+        )
         for ip in itertools.islice(free, _CANDIDATES):
             if await self._is_free(vlan, ip):
                 vlan.learned = self._take(vlan, ipaddress.IPv4Interface((ip, _LEARNED_PREFIX)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import importers
@@ -25,6 +25,7 @@ HEADS = (
 )
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(HEADS),
     st.text(alphabet=st.sampled_from('lease{};"\\,:.-0a1f \n<>/&#x|*+()[]'), max_size=400),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.credentials import Attempts, Credentials, Grant, Secret, SnmpCommunity, SnmpUser
@@ -198,6 +198,7 @@ CELLS = st.dictionaries(
 )
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([column.name for column in COLUMNS]), CELLS))
 def test_no_table_breaks_the_reader(tables: dict[str, Cells]) -> None:
     """Whatever a switch says: rows come out, with MACs of single hosts alone."""
