@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
+from agent.census.addresses import host_address
 from agent.census.counts import Counts
 from agent.census.devices import claimed_address
 from agent.census.talk import Scanner
-from fingerprints.model import Contact, Device
+from fingerprints.model import Contact, Device, Fact
 
 __all__ = ["Seen", "coverage_of"]
 
@@ -200,9 +201,15 @@ def _outside(seen: Seen) -> Iterator[dict[str, Any]]:
             for ip in strange:
                 yield _stranger(device, ip, "answered from it")
         for row in device.observations:
-            stated = claimed_address(row.fact)
+            stated = claimed_address(row.fact) or _further_address(row.fact)
             if stated is not None and stated not in device.addresses and not seen.wanted(stated):
                 yield _stranger(device, stated, f"states it in {row.fact.field}")
+
+
+def _further_address(fact: Fact) -> str | None:
+    """An IPv4 address that a device announces beside its own; IPv6 hosts have several by nature."""
+    stated = host_address(fact.text) if fact.field == "ip.address" else None
+    return stated if stated is not None and ip_address(stated).version == 4 else None
 
 
 def _stranger(device: Device, ip: str, how: str) -> dict[str, Any]:

@@ -290,6 +290,16 @@ def test_hosts_outside_the_scope_are_listed(judge: Judge) -> None:
     assert (spot["count"], "2 as set in the factory" in spot["what"]) == (2, True)
 
 
+def test_a_link_local_address_beside_its_own_is_listed(judge: Judge) -> None:
+    """What a device announces for itself outside the scope is told; its IPv6 addresses are no news."""
+    census = tally(judge, wanted=lambda ip: ip.startswith("10.0.0."))
+    census.feed(
+        said("ip.address=10.0.0.5\nip.address=169.254.65.120\nip.address=fe80::7", "10.0.0.5", via="scan")
+    )
+    rows = [(row["address"], row["device"], row["how"]) for row in covered(census.report())["out_of_scope"]]
+    assert rows == [("169.254.65.120", "10.0.0.5", "states it in ip.address")]
+
+
 def test_channels_without_a_camera_are_counted(shipped: Judge) -> None:
     """A recorder's channels stand beside the identified cameras that it was seen to ask."""
     census = Tally(shipped, (), (LINES,))
