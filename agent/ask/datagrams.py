@@ -171,8 +171,12 @@ class Datagrams:
         return sock
 
     def _bind(self, sock: socket.socket, probe: Probe, link: Interface | None) -> None:
-        """Bind to the port that answers are sent to, beside whoever else listens there."""
-        if probe.reply_port is not None:
+        """Bind to the port that answers are sent to, beside whoever else listens there.
+
+        The kernel gives an answer to one host to any one of those who share its port, so single hosts
+        are asked from another port where another scan has it: most answer to the port that asked.
+        """
+        if probe.reply_port is not None and (link is not None or _is_free(sock.family, probe.reply_port)):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             try:
@@ -212,6 +216,18 @@ def _opened(family: socket.AddressFamily) -> socket.socket:
         sock.close()
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return sock
+
+
+def _is_free(family: int, port: int) -> bool:
+    """Whether nobody, not even one who would share it, listens on a UDP port."""
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def _whose(sharers: Sequence[Probe], payload: bytes, port: int) -> Probe | None:

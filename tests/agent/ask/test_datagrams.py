@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from agent.ask.datagrams import _sender, _whose
+from agent.ask.datagrams import _is_free, _sender, _whose
 from agent.wire import Probe
 from tests.places import REPO
 
@@ -125,6 +125,16 @@ def test_sender_of_a_link_local_datagram() -> None:
     assert _sender(("2001:db8::7", 3702, 0, 0)) == "2001:db8::7"
     assert _sender(("192.0.2.7", 3702)) == "192.0.2.7"
     assert _sender(("fe80::7", 3702, 0, 999_999)) == "fe80::7"
+
+
+def test_a_port_that_another_scan_has_is_not_free() -> None:
+    """Even one who would share a port has it; after that it is free again."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("", 0))
+        port = other.getsockname()[1]
+        assert not _is_free(socket.AF_INET, port)
+    assert _is_free(socket.AF_INET, port)
 
 
 def sharer(name: str, port: int, mark: bytes) -> Probe:
