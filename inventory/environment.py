@@ -76,13 +76,21 @@ def database(env: Mapping[str, str] = os.environ) -> dict[str, Any]:
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.removeprefix("/")) or "camcensus",
         "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
+        "PASSWORD": unquote(parts.password or "") or _password(env),
         "HOST": host,
         "PORT": str(port or ""),
         "OPTIONS": options,
         "CONN_MAX_AGE": 300,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+def _password(env: Mapping[str, str]) -> str:
+    path = env.get("CAMCENSUS_DATABASE_PASSWORD_FILE", "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise EnvironmentMistake(f"the password in {path} cannot be read: {error}") from None
 
 
 def secret_key(env: Mapping[str, str] = os.environ) -> str:

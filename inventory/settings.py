@@ -15,7 +15,8 @@ PAGES = Path(__file__).parent / "pages"
 
 DEBUG = environment.flag("CAMCENSUS_DEBUG", default=False)
 SECRET_KEY = environment.secret_key()
-ALLOWED_HOSTS = environment.words("CAMCENSUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Whatever looks after the machine asks it by these names.
+ALLOWED_HOSTS = [*environment.words("CAMCENSUS_ALLOWED_HOSTS", ""), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = environment.words("CAMCENSUS_TRUSTED_ORIGINS", "")
 
 INSTALLED_APPS = [

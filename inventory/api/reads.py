@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import FilterSchema, Query, Router
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from inventory.api.access import PersonAuth, TokenAuth, asker
 from inventory.api.lists import Listing, PageQuery, answer
@@ -30,6 +30,17 @@ __all__ = ["DEVICES", "RUNS", "SITES", "DeviceFilters", "devices_where", "router
 
 MAX_WORDS: Final = 5
 """Most words of a search."""
+
+
+def _written(value: object) -> object:
+    """A time is a text: pydantic would take a number for seconds since 1970, which nobody means here."""
+    if not isinstance(value, str) or value.replace(".", "", 1).lstrip("+-").isdigit():
+        raise ValueError("a time is written like 2027-03-31T06:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+Day = Annotated[date, BeforeValidator(_written)]
 
 router = Router(tags=["lists"], auth=[TokenAuth(), PersonAuth()])
 
@@ -125,10 +136,10 @@ class DeviceFilters(FilterSchema):
     address: str | None = Field(None, max_length=64)
     serial: str | None = Field(None, max_length=200)
     conflicted: bool | None = None
-    seen_since: AwareDatetime | None = None
-    unseen_since: AwareDatetime | None = Field(None, description="Last seen before then.")
-    due_from: date | None = None
-    due_until: date | None = None
+    seen_since: Moment | None = None
+    unseen_since: Moment | None = Field(None, description="Last seen before then.")
+    due_from: Day | None = None
+    due_until: Day | None = None
     organisation: int | None = Field(
         None, ge=0, lt=2**63, description="The id of an organisation, with all that stands below it."
     )
@@ -152,7 +163,7 @@ class RunFilters(FilterSchema):
     site: str | None = Field(None, max_length=64)
     agent: str | None = Field(None, max_length=100)
     complete: bool | None = None
-    since: AwareDatetime | None = None
+    since: Moment | None = None
 
 
 class OfDevice(FilterSchema):

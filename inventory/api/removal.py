@@ -19,6 +19,7 @@ from inventory.api.access import PersonAuth, TokenAuth, asker
 from inventory.api.bodies import sent
 from inventory.api.lists import PageQuery, answer
 from inventory.api.reads import DEVICES
+from inventory.api.reports import Fault, Mistakes
 from inventory.clean import formula_safe
 from inventory.forecast import METHOD
 from inventory.models import Deadline, Device, Organisation, Sensitivity
@@ -31,12 +32,6 @@ router = Router(tags=["removal"], auth=[TokenAuth(), PersonAuth()])
 _MAX_SHEET = 32 * 1024 * 1024
 _MAX_BULK = 10_000
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-class Fault(Schema):
-    """Why a request is not met."""
-
-    detail: str
 
 
 class BurndownQuery(Schema):
@@ -173,8 +168,9 @@ def get_deadlines(request: HttpRequest) -> QuerySet[Deadline]:  # noqa: ARG001 -
 
 @router.put(
     "/deadlines",
-    response={200: DeadlineAnswer, 401: Fault, 403: Fault, 422: Any},
+    response={200: DeadlineAnswer, 401: Fault, 403: Fault, 422: Mistakes},
     auth=PersonAuth(),
+    tags=["removal", "people"],
     summary="Set a deadline",
 )
 def put_deadline(request: HttpRequest, body: DeadlineBody) -> Deadline | Status[Fault]:
@@ -189,8 +185,9 @@ def put_deadline(request: HttpRequest, body: DeadlineBody) -> Deadline | Status[
 
 @router.delete(
     "/deadlines/{key}",
-    response={204: None, 401: Fault, 403: Fault, 404: Fault, 422: Any},
+    response={204: None, 401: Fault, 403: Fault, 404: Fault, 422: Mistakes},
     auth=PersonAuth(),
+    tags=["removal", "people"],
     summary="Take a deadline back",
 )
 def delete_deadline(request: HttpRequest, key: int) -> Status[Any]:
@@ -242,8 +239,9 @@ class BulkAnswer(Schema):
 
 @router.post(
     "/plans",
-    response={200: BulkAnswer, 401: Fault, 403: Fault, 409: BulkAnswer, 422: Any},
+    response={200: BulkAnswer, 401: Fault, 403: Fault, 409: BulkAnswer, 422: Mistakes},
     auth=PersonAuth(),
+    tags=["removal", "people"],
     summary="Plan for many devices at once",
 )
 def post_plans(request: HttpRequest, body: StepBody) -> BulkAnswer | Status[Any]:
@@ -251,7 +249,7 @@ def post_plans(request: HttpRequest, body: StepBody) -> BulkAnswer | Status[Any]
     user = _person(request)
     texts = (body.owner, body.replacement, body.reason)
     if any("\0" in text for text in texts):
-        return Status(422, {"detail": "a text holds a character that no text here may hold"})
+        return Status(422, Mistakes(detail="a text holds a character that no text here may hold"))
     wanted = {key for key in body.devices if 0 < key < 2**63}
     mine = Device.objects.filter(pk__in=wanted, site__in=rights.sites(user, rights.needed(body.state)))
     if len(wanted) != len(set(body.devices)) or mine.count() != len(wanted):
@@ -310,8 +308,9 @@ class ImportQuery(Schema):
 
 @router.post(
     "/plans/import",
-    response={200: ImportAnswer, 400: Fault, 401: Fault, 413: Fault, 415: Fault, 422: Any},
+    response={200: ImportAnswer, 400: Fault, 401: Fault, 413: Fault, 415: Fault, 422: Mistakes},
     auth=PersonAuth(),
+    tags=["removal", "people"],
     summary="Plans from a sheet",
     openapi_extra={
         "requestBody": {

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
+from pydantic import Field
 
 from exchange.parcel import Parcel
+from fingerprints.codec import SCHEMA
 from inventory import tokens
 from inventory.api import metrics
 from inventory.api.access import TokenAuth, asker
 from inventory.api.bodies import is_gzip, sent
 from inventory.fleet import identity
-from inventory.ingest.service import ReportRefused, Submission, receive
+from inventory.ingest.service import MAX_PARTS, ReportRefused, Submission, receive
 from inventory.models import Site
 from inventory.unpacking import BodyError, gunzipped, read_json
 
-__all__ = ["router"]
+__all__ = ["Fault", "Mistakes", "router"]
 
 router = Router(tags=["reports"], auth=TokenAuth())
 _log = logging.getLogger(__name__)
@@ -51,13 +54,19 @@ class Fault(Schema):
     detail: str
 
 
+class Mistakes(Schema):
+    """Why a request is not met: in words, or as a list of what is wrong where."""
+
+    detail: str | list[Any]
+
+
 class ReportQuery(Schema):
     """Which report of which site a body is."""
 
-    site: str
-    report: str
-    part: int = 1
-    parts: int = 1
+    site: str = Field(max_length=64)
+    report: str = Field(min_length=1, max_length=64)
+    part: int = Field(1, ge=1, le=MAX_PARTS)
+    parts: int = Field(1, ge=1, le=MAX_PARTS)
 
 
 @router.post(
@@ -69,7 +78,7 @@ class ReportQuery(Schema):
         403: Fault,
         413: Fault,
         415: Fault,
-        422: Fault,
+        422: Mistakes,
         503: Fault,
     },
     summary="Send a report, or one part of it",
@@ -77,14 +86,25 @@ class ReportQuery(Schema):
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": {"type": "object", "required": ["schema", "devices"]}}
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["schema", "devices"],
+                        "properties": {
+                            "schema": {"const": SCHEMA},
+                            "devices": {"type": "array", "items": {"type": "object"}},
+                            "coverage": {"type": "object"},
+                            "run": {"type": "object"},
+                        },
+                    }
+                }
             },
         }
     },
 )
 def post_report(
     request: HttpRequest, response: HttpResponse, query: Query[ReportQuery]
-) -> ReportAnswer | Status[Fault]:
+) -> ReportAnswer | Status[Any]:
     """Take a report of the layout that ``report.schema.json`` describes, plain or gzip.
 
     Sending the same again is safe: a client that lost the answer, or was told 503, sends once more.
@@ -115,7 +135,7 @@ def post_report(
     except identity.Stranger as why:
         return Status(403, Fault(detail=str(why)))
     except ReportRefused as why:
-        return Status(HTTPStatus.UNPROCESSABLE_ENTITY, Fault(detail=str(why)))
+        return Status(HTTPStatus.UNPROCESSABLE_ENTITY, Mistakes(detail=str(why)))
     except (OperationalError, InterfaceError):
         _log.exception("the database went away while a report was stored")
         response.headers["Retry-After"] = "10"

@@ -76,17 +76,21 @@ def serving(described: dict[str, Any], state: Path, **more: str) -> Generator[Se
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "agent.cli", "inventory", "serve", "--port", str(port)],
-        env={**environment(described, state), **more},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    state.mkdir(parents=True, exist_ok=True)
+    # A file, not a pipe: nobody reads while a test sends, and a full pipe would stop the server.
+    log = state / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "agent.cli", "inventory", "serve", "--port", str(port)],
+            env={**environment(described, state), **more},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     served = Served(port, process)
     try:
-        _await(served)
+        _await(served, log)
         yield served
         process.terminate()
         assert process.wait(timeout=40) == 0
@@ -95,17 +99,14 @@ def serving(described: dict[str, Any], state: Path, **more: str) -> Generator[Se
             # Its workers are processes of their own.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
-def _await(served: Served) -> None:
+def _await(served: Served, log: Path) -> None:
     for _ in range(300):
         with contextlib.suppress(OSError):
             if served.ask("GET", "/healthz").status == 200:
                 return
         if served.process.poll() is not None:
-            said = served.process.stdout.read().decode() if served.process.stdout else ""
-            raise AssertionError(f"the server did not start: {said}")
+            raise AssertionError(f"the server did not start: {log.read_text()}")
         time.sleep(0.1)
     raise AssertionError("the server did not answer")
