@@ -23,7 +23,7 @@ from fingerprints.lint import check, prove
 from fingerprints.policy import load_policy
 from fingerprints.rules import HERE, Knowledge, RuleError, load_knowledge
 
-__all__ = ["MAX_PACK", "PackError", "build", "current_folder", "install", "shipped_number"]
+__all__ = ["MAX_PACK", "PackError", "build", "current_folder", "install", "number_of", "shipped_number"]
 
 MAX_PACK: Final = 64 * 1024 * 1024
 _MAX_FILES: Final = 2_000
@@ -60,6 +60,11 @@ def current_folder(installed: Path) -> Path:
     except OSError:
         return HERE
     return installed if newer else HERE
+
+
+def number_of(pack: Path) -> int:
+    """The number that a pack says it has; nothing of it is believed yet. Raises PackError."""
+    return _manifest(pack, _read(pack).get(_MANIFEST, b"")).number
 
 
 def build(source: Path, number: int, private_key: bytes, out: Path) -> None:

@@ -146,6 +146,20 @@ def _agent(name: str) -> Any:
     return found
 
 
+def publish(
+    pack: Annotated[Path, typer.Argument(help="A signed knowledge pack (`camcensus rules pack`).")],
+) -> None:
+    """Give every agent a knowledge pack: it fetches it, and checks the signature itself."""
+    prepare()
+    from fingerprints.pack import PackError  # noqa: PLC0415 - slow
+    from inventory.fleet import packs  # noqa: PLC0415 - after the settings
+
+    try:
+        typer.echo(f"{packs.publish(pack, 'command')} is published")
+    except (PackError, OSError) as error:
+        stop(str(error))
+
+
 def nats_user(
     agent: Annotated[str, typer.Argument(help="The agent's name.")],
     domain: Annotated[str, typer.Option(help="The domain of JetStream, if it has one.")] = "",
@@ -174,5 +188,6 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = MappingProxyType(
         "revoke": revoke,
         "ask": ask,
         "nats-user": nats_user,
+        "publish": publish,
     }
 )

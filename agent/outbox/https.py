@@ -105,6 +105,16 @@ class Https:
         """The JSON that the inventory answers to `value`; raises HttpsError."""
         return self._json("POST", path, {}, json.dumps(value).encode())
 
+    def fetch(self, path: str, most: int) -> bytes:
+        """The bytes behind a path of the inventory, at most `most`; raises HttpsError."""
+        try:
+            status, _, said = self._exchange("GET", path, {}, {}, None, most)
+        except (self._httpx.HTTPError, OSError, ssl.SSLError, ValueError) as error:
+            raise HttpsError(f"the inventory cannot be reached: {_plain(error)}") from None
+        if status != 200:
+            raise HttpsError(f"the inventory answered {status}: {_detail(said)}")
+        return said
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -123,13 +133,19 @@ class Https:
             raise HttpsError("the inventory's answer is not JSON") from None
 
     def _exchange(
-        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        headers: dict[str, str],
+        body: bytes | None,
+        most: int = _MAX_ANSWER,
     ) -> tuple[int, httpx.Headers, bytes]:
         with self._client.stream(method, path, params=query, headers=headers, content=body) as answer:
             said = b""
             for chunk in answer.iter_bytes():
                 said += chunk
-                if len(said) > _MAX_ANSWER:
+                if len(said) > most:
                     raise ValueError("the answer is too long")
             return answer.status_code, answer.headers, said
 

@@ -25,8 +25,9 @@ from agent import __version__
 from agent.config import ConfigError
 from agent.outbox import Courier, Limits, Outbox, OutboxError, Sender
 from agent.schedule.jobs import Jobs, job_scope
+from agent.schedule.knowledge import KnowledgeUpdates
 from agent.schedule.ledger import Ledger, LedgerError
-from agent.schedule.links import courier, jobs_of, signer
+from agent.schedule.links import courier, https_of, jobs_of, signer
 from agent.schedule.metrics import metrics, served
 from agent.schedule.notify import notify, watchdog_seconds
 from agent.schedule.scans import Scans, Told
@@ -42,6 +43,7 @@ _JUMP_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 60.0
 _RECEIPT_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 900.0
+_KNOWLEDGE_SECONDS: Final = 3_600.0
 _JOIN_SECONDS: Final = 90.0
 _LONGEST_HOLD: Final = 900.0
 
@@ -152,6 +154,8 @@ class Keeper:
         self._thread("sending", self._send)
         if self._settings.central is not None:
             self._thread("jobs", self._look_for_jobs)
+            if self._settings.central.url.startswith("http"):
+                self._thread("knowledge", self._keep_knowledge)
         for listening in self._settings.listening:
             self._thread(f"listening {'-'.join(listening.interfaces)}", self._listen, listening)
 
@@ -350,6 +354,21 @@ class Keeper:
                     self._do_job(jobs, job.id, scope)
                 self._note("jobs", jobs.state)
                 self._round.wait(central.poll)
+
+    def _keep_knowledge(self) -> None:
+        central = self._settings.central
+        if central is None:
+            return
+        try:
+            link = https_of(central)
+        except ConfigError as error:
+            self._problems["knowledge"] = str(error)
+            return
+        updates = KnowledgeUpdates(link, self._program, self._settings.state)
+        with contextlib.closing(link):
+            while not self._round.is_set():
+                self._note("knowledge", updates.look(self._round.is_set))
+                self._round.wait(max(central.poll, _KNOWLEDGE_SECONDS))
 
     def _do_job(self, jobs: Jobs, job: str, scope: ScopePlan) -> None:
         later = self._scan(scope, f"job {job}")

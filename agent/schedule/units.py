@@ -29,7 +29,7 @@ Type=notify
 NotifyAccess=main
 User={user}
 Group={user}
-Environment=PYTHONPATH={home} PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME=/var/cache/camcensus-agent
+Environment=PYTHONPATH={home} PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME=/var/cache/camcensus-agent XDG_DATA_HOME=/var/lib/{state}/data XDG_CONFIG_HOME=/etc
 ExecStart={command} agent run --config {config}
 ExecReload=/bin/kill -HUP $MAINPID
 WatchdogSec=120

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 
 from inventory import tokens
 from inventory.api.access import TokenAuth, asker
 from inventory.api.reports import Fault
 from inventory.fleet import enrolment, jobs, signing
-from inventory.models import Job, Site
+from inventory.models import Job, KnowledgePack, Site
 
 __all__ = ["router"]
 
@@ -56,6 +56,13 @@ class JobAnswer(Schema):
     state: str
     reason: str = ""
     report: str = ""
+
+
+class PackRow(Schema):
+    """The newest knowledge pack; number 0: none is published."""
+
+    number: int
+    sha256: str = ""
 
 
 class Taken(Schema):
@@ -106,3 +113,19 @@ def post_job(request: HttpRequest, job: UUID, body: JobAnswer) -> Taken | Status
     if token is None or found is None or not tokens.may_report(token, found.site):
         return Status(403, Fault(detail="this token may not answer for that job"))
     return Taken(taken=jobs.answer(found, token.agent, body.state, body.reason, body.report))
+
+
+@router.get("/knowledge", response={200: PackRow, 401: Fault}, summary="Which knowledge pack is the newest")
+def get_newest(request: HttpRequest) -> PackRow:  # noqa: ARG001 - ninja's signature
+    """Its number, with the SHA-256 of the file."""
+    newest = KnowledgePack.objects.defer("content").first()
+    return PackRow(number=0) if newest is None else PackRow(number=newest.number, sha256=newest.sha256)
+
+
+@router.get("/knowledge/{number}", response={401: Fault, 404: Fault}, summary="Fetch a knowledge pack")
+def get_pack(request: HttpRequest, number: int) -> HttpResponse | Status[Fault]:  # noqa: ARG001 - ninja's signature
+    """The file as it was signed."""
+    pack = KnowledgePack.objects.filter(number=number).first() if 0 < number < 2**31 else None
+    if pack is None:
+        return Status(404, Fault(detail="there is no pack of this number"))
+    return HttpResponse(bytes(pack.content), content_type="application/zip")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inventory.models.contacts import CloudCall, Contact
 from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
-from inventory.models.fleet import EnrolmentCode, Job, JobState
+from inventory.models.fleet import EnrolmentCode, Job, JobState, KnowledgePack
 from inventory.models.people import AuditEntry, Membership, Role, SavedView, SignInFailure
 from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
 from inventory.models.removal import Alert, DailyStep, Deadline, Plan, PlanChange
@@ -27,6 +27,7 @@ __all__ = [
     "Job",
     "JobState",
     "Kind",
+    "KnowledgePack",
     "Membership",
     "Organisation",
     "Plan",

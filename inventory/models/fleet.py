@@ -9,7 +9,7 @@ from django.db import models
 from inventory.models.places import Organisation, Site
 from inventory.models.runs import Agent
 
-__all__ = ["EnrolmentCode", "Job", "JobState"]
+__all__ = ["EnrolmentCode", "Job", "JobState", "KnowledgePack"]
 
 
 class EnrolmentCode(models.Model):
@@ -30,6 +30,21 @@ class EnrolmentCode(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ...{self.hint}"
+
+
+class KnowledgePack(models.Model):
+    """A signed pack of rules and policies that agents fetch; they check the signature themselves."""
+
+    number = models.PositiveIntegerField(unique=True)
+    sha256 = models.CharField(max_length=64, editable=False)
+    content = models.BinaryField()
+    published = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"pack {self.number}"
 
 
 class JobState(models.TextChoices):

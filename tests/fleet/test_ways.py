@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from agent.outbox import Outbox
 from exchange.bundle import BundleError, opened, read_receipts
+from exchange.keys import SigningKey
 from inventory.fleet import jobs
 from inventory.models import Agent, Job, JobState, Organisation, Run, Site
 from tests.fleet.nats import Nats
@@ -237,3 +239,52 @@ def test_poison_on_the_stream(central: dict[str, Any], nats: Nats, tmp_path: Pat
     finally:
         agent.kill()
         worker.kill()
+
+
+def test_knowledge_from_the_centre(central: dict[str, Any], tmp_path: Path) -> None:
+    """A pack that is published reaches the agent, which takes it if a key that it trusts has signed it."""
+    env = worker_environment(central, tmp_path / "centre")
+    good, bad = tmp_path / "good.pem", tmp_path / "bad.pem"
+    packs = {}
+    for number, key in ((9_000_001, bad), (9_000_002, good)):
+        made = SigningKey(key)
+        packs[number] = tmp_path / f"{number}.ccpack"
+        done = run({}, "rules", "pack", str(packs[number]), "--key", str(key), "--number", str(number))
+        assert done.returncode == 0, done.stderr
+        assert made.public
+    code = run(env, "inventory", "enrol-code", "jump-1", "--organisation", "Council", "--site", "s").stdout
+    folder, home = tmp_path / "box", tmp_path / "home"
+    trusted = home / "config/camcensus/trusted-keys"
+    trusted.mkdir(parents=True)
+    (trusted / "good.pem").write_bytes(_public(good))
+    own = {"XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data")}
+    with serving(central, tmp_path / "centre") as served:
+        url = f"http://127.0.0.1:{served.port}"
+        run({}, "agent", "enrol", url, "--code", code.strip(), "--state", str(folder))
+        config = agent_settings("jump-1", folder, "s", f'url = "{url}"\ntoken-file = "{folder}/token"')
+        status = folder / "status.json"
+        for number, taken in ((9_000_001, False), (9_000_002, True)):
+            done = run(env, "inventory", "publish", str(packs[number]))
+            assert (done.returncode, done.stdout) == (0, f"pack {number} is published\n"), done.stderr
+            agent = Program(words("agent", "run", "--config", str(config)), tmp_path / "agent.log", own)
+            try:
+                if taken:
+                    eventually((home / "data/camcensus/knowledge/pack.toml").exists)
+                else:
+                    eventually(
+                        lambda: status.exists() and "not signed by a trusted key" in status.read_text()
+                    )
+            finally:
+                agent.kill()
+        assert not list(folder.glob("*.ccpack"))
+        older = run(env, "inventory", "publish", str(packs[9_000_001]))
+        assert older.returncode == 1
+        assert "is published by now" in older.stderr
+
+
+def _public(private: Path) -> bytes:
+    """The public half of a key, as PEM."""
+    key = serialization.load_pem_private_key(private.read_bytes(), None)
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
