@@ -54,6 +54,9 @@ class Device(models.Model):
             models.Index(fields=["finding", "manufacturer"], name="device_finding_maker"),
             models.Index(fields=["manufacturer", "id"], name="device_maker"),
             models.Index(fields=["plan_state", "id"], name="device_plan", condition=~models.Q(plan_state="")),
+            models.Index(fields=["level", "id"], name="device_level"),
+            models.Index(fields=["device_class", "id"], name="device_kind"),
+            models.Index(fields=["id"], name="device_conflicted", condition=models.Q(conflicted=True)),
         ]
 
     def __str__(self) -> str:

@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from fingerprints.compiled import compiled_matchers
 from fingerprints.rules import Knowledge
-from inventory import deadlines, plans, rights, verification
+from inventory import alerts, deadlines, plans, rights, verification
 from inventory.api.lists import selected
 from inventory.api.reads import DEVICES
 from inventory.models import Device, Facts, Role
 from inventory.pages import words
-from inventory.pages.frame import Visitor, page, show
+from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.steps import StepForm
 from inventory.timeline import TimelineError, next_states
 
@@ -171,6 +171,13 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         for state in next_states(found.plan_state)
         if planner or (technician and rights.needed(state) == Role.TECHNICIAN)
     ]
+    if request.method == "POST" and (chosen := request.POST.get("settle", "")):
+        alert = found.alerts.filter(pk=whole(chosen)).first()
+        if not technician:
+            return show(request, visitor, "refused.html", "devices", {"role": "site technician"}, 403)
+        if alert is not None and alerts.settle(alert, visitor.user):
+            messages.success(request, "It is settled.")
+        return redirect("device", key)
     form = StepForm(request.POST or None, states=allowed) if allowed else None
     status = 200
     if request.method == "POST":
@@ -209,6 +216,7 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         "observations": facts.observations[:_MOST] if facts else [],
         "events": events(found),
         "alerts": found.alerts.filter(settled=None),
+        "may_settle": technician,
         "form": form,
     }
     return show(request, visitor, "device.html", "devices", context, status)

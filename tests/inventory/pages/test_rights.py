@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern
 
-from inventory.models import Agent, AuditEntry, Device, Role, Run, SavedView, Site
+from inventory.models import Agent, Alert, AuditEntry, Device, Role, Run, SavedView, Site
 from inventory.pages.urls import urlpatterns
 from tests.inventory.pages.conftest import Browse
 from tests.inventory.pages.scene import Scene
@@ -111,6 +111,7 @@ def _results(client: Client, query: str) -> str:
 
 
 FORMS = (
+    ("device", {"settle": "{alert}"}, {"technician", "planner", "administrator"}),
     ("device", {"state": "scheduled", "due": "2031-01-01"}, {"planner", "administrator"}),
     ("device", {"state": "removed"}, {"technician", "planner", "administrator"}),
     (
@@ -136,8 +137,14 @@ def test_each_form_for_each_role(scene: Scene, browse: Browse, role: str, number
     """A form changes something, with an entry in the log, for those alone who may; else nothing at all."""
     name, given, may = FORMS[number]
     things = _things(scene, "school")
+    alert = Alert.objects.get()
+    if "settle" in given:
+        things["device"] = alert.device_id
     address = f"/{name}s/{things[name]}" if name in things else f"/{name}"
-    given = {key: value.format(organisation=scene.school.organisation_id) for key, value in given.items()}
+    given = {
+        key: value.format(organisation=scene.school.organisation_id, alert=alert.pk)
+        for key, value in given.items()
+    }
     before = AuditEntry.objects.count()
     answer = browse(role).post(address, given)
     changed = AuditEntry.objects.count() - before

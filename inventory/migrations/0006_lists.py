@@ -1,0 +1,24 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("inventory", "0005_removal"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="device",
+            index=models.Index(fields=["level", "id"], name="device_level"),
+        ),
+        migrations.AddIndex(
+            model_name="device",
+            index=models.Index(fields=["device_class", "id"], name="device_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="device",
+            index=models.Index(
+                condition=models.Q(("conflicted", True)), fields=["id"], name="device_conflicted"
+            ),
+        ),
+    ]
