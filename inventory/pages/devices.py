@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from inventory.pages import words
 from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
 from inventory.pages.steps import StepForm
+from inventory.tallies import Sort
 
 __all__ = ["COLUMNS", "bulk", "devices", "keep_view"]
 
@@ -59,6 +60,7 @@ _TALLIED: Final = {
     "plan_state": "plan_state",
     "site": "site__code",
 }
+_SORTED_BY: Final = frozenset({"finding", "manufacturer", "plan_state"})
 _MOST_VIEWS: Final = 30
 
 
@@ -137,9 +139,16 @@ def found(visitor: Visitor, filters: DeviceFilters) -> QuerySet[Device]:
     return selected(DEVICES, visitor.reach, devices_where(filters))
 
 
-def number(visitor: Visitor, filters: DeviceFilters, rows: QuerySet[Device]) -> tuple[int, bool]:
-    """How many devices there are, and whether there are more: tallies know without counting."""
+def number(
+    visitor: Visitor, filters: DeviceFilters, rows: QuerySet[Device], sorts: Sequence[Sort]
+) -> tuple[int, bool]:
+    """How many devices there are, and whether there are more: tallies (`sorts`: of all) know without counting."""
     given = filters.model_dump(exclude_none=True)
+    if set(given) <= _SORTED_BY:
+        wanted = list(given.items())
+        return sum(
+            row.count for row in sorts if all(getattr(row, key) == value for key, value in wanted)
+        ), False
     organisation = given.pop("organisation", None)
     if set(given) <= set(_TALLIED):
         condition = Q(**{_TALLIED[name]: value for name, value in given.items()})
@@ -157,7 +166,8 @@ def devices(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     form = FilterForm(request.GET)
     filters = _filters(form)
     rows = found(visitor, filters)
-    count, more = number(visitor, filters, rows)
+    sorts = tallies.counted(visitor.reach)
+    count, more = number(visitor, filters, rows, sorts)
     wanted = [name for name in request.GET.getlist("column") if name in COLUMNS]
     columns = ["device", *(name for name in COLUMNS if name in (wanted or USUAL) and name != "device")]
     sort = request.GET.get("sort", "")
@@ -184,7 +194,7 @@ def devices(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         "views": [
             (view.name, f"?{view.query}", view.pk) for view in SavedView.objects.filter(user=visitor.user)
         ],
-        "makers": _makers(visitor),
+        "makers": sorted({sort.manufacturer for sort in sorts if sort.manufacturer})[:500],
         "step_form": StepForm() if visitor.may_plan else None,
         "any_at_all": bool(asked) or count > 0,
     }
@@ -210,10 +220,6 @@ def _head(name: str, sort: str, sortable: frozenset[str]) -> Head:
     if sort == name:
         return Head(name, title, f"-{name}", "ascending")
     return Head(name, title, name, "descending" if sort == f"-{name}" else "")
-
-
-def _makers(visitor: Visitor) -> list[str]:
-    return sorted({sort.manufacturer for sort in tallies.counted(visitor.reach) if sort.manufacturer})[:500]
 
 
 def _chips(query: QueryDict, form: FilterForm, asked: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -29,6 +29,8 @@ ENDING: Final = timedelta(days=14)
 """How long before its end a token is spoken of."""
 FRESH: Final = timedelta(days=30)
 """How old a complete scan may be for its site to count as covered."""
+COUNTED: Final = 1_000
+"""Up to how many overdue devices are counted."""
 _MAKERS: Final = 8
 _ALERTS: Final = 5
 _ON_TIMELINE: Final = ("found", "scheduled", "removed", "returned", "exempt", "verified-gone")
@@ -90,8 +92,9 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         "state_bar": charts.bar([(state, states[state]) for state in reversed(_ON_TIMELINE)], on_timeline, 4),
         "on_timeline": on_timeline,
         "gone": states["verified-gone"],
-        "overdue": overdue.count(),
-        "drawn": drawn(visitor, now.date(), None, chosen),
+        "overdue": overdue.order_by()[: COUNTED + 1].count(),
+        "counted": COUNTED,
+        "drawn": drawn(visitor, now.date(), chosen),
         "alerts": alerts[:_ALERTS],
         "coverage": _coverage(sites, now),
         "troubles": troubled(visitor, now)[:_ALERTS],

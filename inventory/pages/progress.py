@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from typing import Any, Final, cast
 
 from django import forms
-from django.db.models import Q
+from django.core.cache import cache
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -15,18 +19,19 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from inventory import burndown, deadlines, publication
-from inventory.api.lists import selected
-from inventory.api.reads import DEVICES
+from inventory.api.lists import Reach
 from inventory.forecast import METHOD, Forecast
-from inventory.models import Organisation
+from inventory.models import DailyStep, Organisation, SiteTally
 from inventory.pages import charts
 from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
+from inventory.timeline import OPEN
 
 __all__ = ["Drawn", "drawn", "late", "progress", "published"]
 
 SIZE: Final = 50
 _ROWS: Final = 100
+_KEPT_SECONDS: Final = 600
 _WEEKS_SHOWN: Final = 8
 _GROUPS: Final = {
     "organisation": "organisation",
@@ -71,11 +76,42 @@ class PublicationForm(forms.Form):
     )
 
 
-def drawn(
-    visitor: Visitor, today: date, condition: Q | None = None, below: Organisation | None = None
-) -> Drawn | None:
+def _lines(
+    sites: Reach, today: date, by: burndown.Group, every: burndown.Span, below: Organisation | None
+) -> list[burndown.Line]:
+    """Burn-downs, kept for some minutes as long as no site has taken another step.
+
+    Whenever one has, its sums are written anew, with higher ids.
+    """
+    latest = DailyStep.objects.aggregate(Max("pk"))["pk__max"]
+    try:
+        reach = str(sites.query) if isinstance(sites, QuerySet) else str(sites)
+    except EmptyResultSet:
+        # Who has no role has no sites to ask for.
+        return []
+    asked = (connection.settings_dict["NAME"], latest, reach, today, by, every, below and below.path)
+    key = f"burndown-{sha256(repr(asked).encode()).hexdigest()}"
+    kept: list[burndown.Line] | None = cache.get(key)
+    if kept is None:
+        kept = burndown.lines(sites, today, by, every, None, below)
+        cache.set(key, kept, _KEPT_SECONDS)
+    return kept
+
+
+def _busiest(visitor: Visitor, below: Organisation | None) -> Reach:
+    """The sites with most to do: of more than those no page can tell."""
+    rows = SiteTally.objects.filter(plan_state__in=OPEN)
+    if visitor.reach is not None:
+        rows = rows.filter(site__in=visitor.reach)
+    if below is not None:
+        rows = rows.filter(site__organisation__path__startswith=below.path)
+    most = rows.order_by().values_list("site").annotate(open=Sum("count")).order_by("-open", "site")
+    return frozenset(site for site, _ in most[:_ROWS])
+
+
+def drawn(visitor: Visitor, today: date, below: Organisation | None = None) -> Drawn | None:
     """The burn-down of what the visitor may see; None where nothing was ever flagged."""
-    found = burndown.lines(visitor.reach, today, "", "week", condition, below)
+    found = _lines(visitor.reach, today, "", "week", below)
     if not found:
         return None
     line = found[0]
@@ -96,16 +132,17 @@ def progress(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     form = ProgressForm(request.GET)
     by = (form.cleaned_data["by"] if form.is_valid() else "") or "organisation"
     chosen = visitor.organisations.filter(pk=whole(request.GET.get("organisation", ""))).first()
-    groups = burndown.lines(visitor.reach, today, cast("burndown.Group", by), "month", None, chosen)
+    sites = _busiest(visitor, chosen) if by == "site" else visitor.reach
+    groups = _lines(sites, today, cast("burndown.Group", by), "month", chosen)
     export = QueryDict(mutable=True)
     export.update({"by": by, "format": "csv", **({"organisation": str(chosen.pk)} if chosen else {})})
     context = {
         "form": ProgressForm({"by": by}),
         "by": _GROUPS[by],
         "chosen": chosen,
-        "drawn": drawn(visitor, today, None, chosen),
+        "drawn": drawn(visitor, today, chosen),
         "groups": groups[:_ROWS],
-        "more": max(0, len(groups) - _ROWS),
+        "more": len(groups) >= _ROWS,
         "method": METHOD,
         "export": f"{reverse('api-1:get_burndown')}?{export.urlencode()}",
         "part": {"title": chosen.name, "query": f"organisation={chosen.pk}"} if chosen else {},
@@ -117,7 +154,7 @@ def progress(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 def late(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     """What ought to be gone by now: by its own plan, or by the policy for sites of its class."""
     today = timezone.now().date()
-    rows = selected(DEVICES, visitor.reach, Q(pk__in=deadlines.overdue(None, today).values("pk")))
+    rows = deadlines.overdue(visitor.reach, today)
     shown = page_of(rows.select_related("site", "plan"), "id", request.GET.get("cursor", ""), SIZE)
     context = {
         "page": shown,
