@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inventory", "0005_removal"),
+        ("inventory", "0006_knowledge"),
     ]
 
     operations = [
