@@ -102,7 +102,8 @@ class Message:
     request this answers, if known. `protocol` is set when whoever asked knows it.
     `whole` is False when the capture cut the bytes short. `moved` is set where a connection that these
     bytes opened has ended: all bytes that the sender said in it, then all that the receiver said. The
-    same Message was told before, without that.
+    same Message was told before, without that. `count` is how often it was said since it was told of
+    last, for the last time `at`.
     """
 
     transport: Transport
@@ -116,6 +117,7 @@ class Message:
     frame: int | None = None
     whole: bool = True
     moved: tuple[int, int] | None = None
+    count: int = 1
 
 
 Dissect = Callable[[bytes, bytes], Iterator[Fact]]

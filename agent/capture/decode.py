@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["Fragment", "NonIp", "Packet", "Unread", "decode", "decode_ip", "link_type_name"]
+__all__ = [
+    "TUNNEL_PORTS",
+    "Fragment",
+    "NonIp",
+    "Packet",
+    "Unread",
+    "address_text",
+    "decode",
+    "decode_ip",
+    "link_type_name",
+]
 
 _MAX_LAYERS: Final = 12
 _VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
@@ -34,7 +44,7 @@ _VXLAN: Final = frozenset({4789, 8472})
 _GENEVE: Final = 6081
 _TZSP: Final = 37008
 
-_TUNNEL_PORTS: Final = frozenset({*_VXLAN, _GENEVE, _TZSP})
+TUNNEL_PORTS: Final = frozenset({*_VXLAN, _GENEVE, _TZSP})
 _DOT1Q: Final = 0x8100
 _ETHERNET: Final = struct.Struct("!6s6sHH")
 _PLAIN_IPV4: Final = struct.Struct("!2xH2xHxB2x4s4sHH")
@@ -193,8 +203,8 @@ def _plain(data: bytes) -> Packet | None:
             return None
         return Packet(
             _TCP,
-            _text(source),
-            _text(target),
+            address_text(source),
+            address_text(target),
             source_port,
             target_port,
             data[start:end],
@@ -206,12 +216,12 @@ def _plain(data: bytes) -> Packet | None:
             acknowledged,
         )
     length = data[at + 24] << 8 | data[at + 25]
-    if protocol != _UDP or length < 8 or length + 20 > total or target_port in _TUNNEL_PORTS:
+    if protocol != _UDP or length < 8 or length + 20 > total or target_port in TUNNEL_PORTS:
         return None
     return Packet(
         _UDP,
-        _text(source),
-        _text(target),
+        address_text(source),
+        address_text(target),
         source_port,
         target_port,
         data[at + 28 : at + 20 + length],
@@ -410,8 +420,8 @@ def _transport(
     if protocol == _ICMP6:
         return Packet(
             _ICMP6,
-            _text(source),
-            _text(target),
+            address_text(source),
+            address_text(target),
             0,
             0,
             body,
@@ -440,8 +450,8 @@ def _udp(body: bytes, source: bytes, target: bytes, link: _Link, missing: int) -
         return inner
     return Packet(
         _UDP,
-        _text(source),
-        _text(target),
+        address_text(source),
+        address_text(target),
         source_port,
         target_port,
         payload,
@@ -462,8 +472,8 @@ def _tcp(body: bytes, source: bytes, target: bytes, link: _Link, missing: int) -
         return None
     return Packet(
         _TCP,
-        _text(source),
-        _text(target),
+        address_text(source),
+        address_text(target),
         source_port,
         target_port,
         body[header:],
@@ -528,7 +538,7 @@ def _gre(data: bytes, link: _Link) -> Decoded:
 
 
 @lru_cache(maxsize=16_384)
-def _text(address: bytes) -> str:
+def address_text(address: bytes) -> str:
     """The canonical text of an address (RFC 5952 for IPv6)."""
     if len(address) == 4:
         return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}"

@@ -92,11 +92,14 @@ class Program:
         return bytes(code)
 
 
-def program(probes: Sequence[Probe], link_type: int, room: int = 0) -> Program | None:
+def program(
+    probes: Sequence[Probe], link_type: int, room: int = 0, *, every_word: bool = False
+) -> Program | None:
     """The filter as instructions, or None for a link type outside `LINK_TYPES`.
 
     `room` is how many hungry directions can be patched in (at most 128). VLAN tags, three deep,
-    are looked behind; frames with more, and all that is not TCP or UDP in IP, pass.
+    are looked behind; frames with more, and all that is not TCP or UDP in IP, pass. `every_word`
+    lets every TCP segment pass that says anything, so that nothing need be patched.
     """
     code = Assembler()
     if link_type in _TYPED:
@@ -120,6 +123,8 @@ def program(probes: Sequence[Probe], link_type: int, room: int = 0) -> Program |
     code.label("tcp")
     code.load_indexed(1, 13)
     code.accept_if_any(0x07)
+    if every_word:
+        _accept_words(code)
     slots = _room(code, room)
     code.load_indexed(1, 12)
     code.add_to_x(0xF0, -2)
@@ -188,14 +193,18 @@ def _room(code: Assembler, room: int) -> tuple[int, ...]:
         # Each goes on behind the room, or to the next.
         code.op(0x15, 0, room - number, 0)
     code.go("not hungry")
-    # A bare acknowledgement says nothing: its packet ends where its data would begin.
+    _accept_words(code)
+    code.label("not hungry")
+    return (start,)
+
+
+def _accept_words(code: Assembler) -> None:
+    """A bare acknowledgement says nothing: its packet ends where its data would begin."""
     code.load_indexed(1, 12)
     code.add_to_x(0xF0, -2)
     code.recall(_END)
     code.accept_if_above_x()
     code.reject()
-    code.label("not hungry")
-    return (start,)
 
 
 def _ranges(prefixes: Iterable[bytes]) -> list[tuple[int, int]]:

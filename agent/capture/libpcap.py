@@ -21,6 +21,8 @@ from agent.capture.savefile import MAX_FRAME, Frame
 __all__ = ["Broken", "LibpcapMissing", "Savefile", "Window", "available"]
 
 _BUFFER: Final = 1 << 18
+_FRAMES_AT_ONCE: Final = 2_048
+_MOST_AT_ONCE: Final = 4 * 1024 * 1024
 _ERROR_SIZE: Final = 256
 _NANOSECONDS: Final = 1
 _BROKEN_OFF: Final = -2
@@ -52,11 +54,12 @@ class _Program(ctypes.Structure):
 
 _READ: Final = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _SEEK: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_int)
+_WRITE: Final = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _HANDLER: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class _Cookie(ctypes.Structure):
-    _fields_ = (("read", _READ), ("write", ctypes.c_void_p), ("seek", _SEEK), ("close", ctypes.c_void_p))
+    _fields_ = (("read", _READ), ("write", _WRITE), ("seek", _SEEK), ("close", ctypes.c_void_p))
 
 
 @lru_cache(maxsize=1)
@@ -92,6 +95,10 @@ def _libraries() -> tuple[Any, Any] | None:
             (pcap, "pcap_major_version", ctypes.c_int, (pointer,)),
             (pcap, "pcap_setfilter", ctypes.c_int, (pointer, pointer)),
             (pcap, "pcap_loop", ctypes.c_int, (pointer, ctypes.c_int, _HANDLER, pointer)),
+            (pcap, "pcap_dispatch", ctypes.c_int, (pointer, ctypes.c_int, pointer, pointer)),
+            (pcap, "pcap_dump_fopen", pointer, (pointer, pointer)),
+            (pcap, "pcap_dump_flush", ctypes.c_int, (pointer,)),
+            (pcap, "pcap_dump_close", None, (pointer,)),
             (pcap, "pcap_breakloop", None, (pointer,)),
             (pcap, "pcap_geterr", ctypes.c_char_p, (pointer,)),
             (pcap, "pcap_close", None, (pointer,)),
@@ -128,7 +135,7 @@ class Window:
         self._head = head
         self.at = at
         self.end = end
-        self.cookie = _Cookie(_READ(self._read), None, _SEEK(self._seek), None)
+        self.cookie = _Cookie(_READ(self._read), _WRITE(), _SEEK(self._seek), None)
 
     def _read(self, _: int, buffer: int, size: int) -> int:
         if self._head:
@@ -171,11 +178,7 @@ class Savefile:
         if isinstance(source, Path):
             self._stream = self._libc.fopen(os.fsencode(source), b"rb")
         else:
-            opener = getattr(self._libc, "fopencookie", None)
-            if opener is None:
-                raise LibpcapMissing("this C library reads no parts of files")
-            opener.restype, opener.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p, _Cookie)
-            self._stream = opener(None, b"rb", source.cookie)
+            self._stream = self._open(b"rb", source.cookie)
         if not self._stream:
             raise LibpcapMissing("cannot be opened")
         # The buffer and the window must live as long as the stream.
@@ -234,6 +237,50 @@ class Savefile:
             raise Broken(self._error(), self._after)
         return False
 
+    def read_many(self, take: Callable[[bytes], bool]) -> bool:
+        """Give `take` many frames at a time, as `Bulk.take` has them, until it says True; False at the end.
+
+        Python is called once for 256 KiB rather than once for each frame, which costs 3 microseconds.
+        Raises Broken with the place up to which frames were given; and whatever `take` raises.
+        """
+        parts: list[bytes] = []
+
+        def keep(_: int, data: int, size: int) -> int:
+            parts.append(ctypes.string_at(data, size))
+            if len(parts) * _BUFFER > _MOST_AT_ONCE:
+                self._pcap.pcap_breakloop(self._handle)
+            return size
+
+        cookie = _Cookie(_READ(), _WRITE(keep), _SEEK(), None)
+        stream = self._open(b"wb", cookie)
+        buffer = ctypes.create_string_buffer(_BUFFER)
+        self._libc.setvbuf(stream, buffer, 0, _BUFFER)
+        dumper = self._pcap.pcap_dump_fopen(self._handle, stream)
+        try:
+            # A file begins with its own header, which says nothing new.
+            self._pcap.pcap_dump_flush(dumper)
+            parts.clear()
+            write = ctypes.cast(self._pcap.pcap_dump, ctypes.c_void_p)
+            while True:
+                count = self._pcap.pcap_dispatch(self._handle, _FRAMES_AT_ONCE, write, dumper)
+                if count == -1:
+                    # How many of these frames came before the break is not known: they are read again.
+                    raise Broken(self._error(), self._after)
+                self._pcap.pcap_dump_flush(dumper)
+                self._after = self._tell()
+                if not count:
+                    return False
+                records = b"".join(parts)
+                parts.clear()
+                if take(records):
+                    return True
+        finally:
+            self._pcap.pcap_dump_close(dumper)
+
+    def place(self) -> int:
+        """How many bytes of the file were read."""
+        return self._after
+
     def go_on(self) -> None:
         """Read on where the window was moved to, after its end was reached."""
         self._libc.clearerr(self._stream)
@@ -241,6 +288,14 @@ class Savefile:
     def close(self) -> None:
         """Close the file."""
         self._pcap.pcap_close(self._handle)
+
+    def _open(self, mode: bytes, cookie: _Cookie) -> Any:
+        """A stream that is read or written by functions of our own."""
+        opener = getattr(self._libc, "fopencookie", None)
+        if opener is None:
+            raise LibpcapMissing("this C library has no streams of our own")
+        opener.restype, opener.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p, _Cookie)
+        return opener(None, mode, cookie)
 
     def _tell(self) -> int:
         return int(self._libc.ftell(self._stream))

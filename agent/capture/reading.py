@@ -23,7 +23,7 @@ from agent.capture.streams import NEAR, Streams, Turn
 from agent.wire import OPEN_PORT, SIGHTING, Message, Probe, Transport
 from fingerprints.model import Speaker
 
-__all__ = ["CaptureStats", "Reading"]
+__all__ = ["CaptureStats", "Host", "Reading"]
 
 _UDP, _TCP, _ICMP6 = 17, 6, 58
 _TRANSPORTS: Final[dict[int, Transport]] = {_UDP: "udp", _TCP: "tcp", _ICMP6: "icmp6"}
@@ -77,7 +77,7 @@ class CaptureStats:
         }
 
 
-class _Host:
+class Host:
     """A MAC with an address: when it was seen last, and the sighting that told of it last."""
 
     __slots__ = ("last", "told")
@@ -85,6 +85,11 @@ class _Host:
     def __init__(self, told: Message) -> None:
         self.last = told.at
         self.told = told
+
+    def seen(self, at: float | None) -> None:
+        """Be there at a time."""
+        if at is not None and (self.last is None or at > self.last):
+            self.last = at
 
 
 _HostKey = tuple[str | None, str | None, tuple[int, ...]]
@@ -111,13 +116,24 @@ class Reading:
             number: probe for probe in probes if probe.transport == "ethernet" for number in probe.ethertypes
         }
         self._fragments = Fragments()
-        self._hosts: Recent[_HostKey, _Host] = Recent(max_hosts)
+        self._hosts: Recent[_HostKey, Host] = Recent(max_hosts)
         self._open: Recent[tuple[str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
         self._repeats: Recent[tuple[object, ...], int] = Recent(_MAX_REPEATS)
+        self.touched: Host | None = None
+
+    @property
+    def forgotten(self) -> int:
+        """How many hosts were given up: what refers to one may then be out of date."""
+        return self._hosts.given_up
 
     def frame(self, frame: Frame) -> list[Message]:
         """What one frame says, and what it ends."""
         self._count(frame)
+        return self.said_by(frame)
+
+    def said_by(self, frame: Frame) -> list[Message]:
+        """As `frame`, where others count it; `touched` is then the host that it showed to be there."""
+        self.touched = None
         said: list[Message] = []
         try:
             found = layers.decode(frame.data, frame.link_type)
@@ -263,19 +279,20 @@ class Reading:
         key = (mac, ip, vlan)
         host = self._hosts.get(key)
         if host is not None:
-            if at is not None and (host.last is None or at > host.last):
-                host.last = at
+            host.seen(at)
+            self.touched = host
             return
         told = Message(
             transport, b"", Speaker(ip, mac, None, vlan), Speaker(), protocol=SIGHTING, at=at, via=self.name
         )
         said.append(told)
-        gone = self._hosts.put(key, _Host(told))
+        self.touched = Host(told)
+        gone = self._hosts.put(key, self.touched)
         if gone is not None and gone[1].last != gone[1].told.at:
             said.append(self._last_seen(gone[1]))
 
     @staticmethod
-    def _last_seen(host: _Host) -> Message:
+    def _last_seen(host: Host) -> Message:
         told = host.told
         host.told = Message(
             told.transport, b"", told.sender, told.receiver, protocol=SIGHTING, at=host.last, via=told.via

@@ -258,6 +258,21 @@ class Streams:
             self._close(next(iter(self._flows)))
         return self._take_done()
 
+    def holds(self, vlan: tuple[int, ...], one: tuple[str, int], other: tuple[str, int]) -> bool:
+        """Whether anything is known of the connection between two ends (address and port) in a VLAN."""
+        return (vlan, "", *((one, other) if one <= other else (other, one))) in self._flows
+
+    def speaks(self, vlan: tuple[int, ...], one: tuple[str, int], other: tuple[str, int]) -> bool:
+        """Whether a turn of that connection is not finished yet."""
+        flow = self._flows.get((vlan, "", *((one, other) if one <= other else (other, one))))
+        return flow is not None and (
+            flow.first is not None or any(side.waiting or side.want for side in flow.sides)
+        )
+
+    def waits_for(self, ports: int) -> bool:
+        """Whether more is wanted of a direction between these ports (the sender's in the upper 16 bits)."""
+        return ports in self._hungry.values()
+
     def close(self) -> Iterator[Turn]:
         """The turns that were not finished when the capture ended."""
         while self._flows:

@@ -86,13 +86,13 @@ class Clouds:
             call = self.calls[key, name] = Call(maker)
         return call
 
-    def weigh(self, key: Key, name: str, maker: str, moved: tuple[int, int]) -> None:
-        """Note how many bytes a host sent to a name and got from it, in one connection."""
+    def weigh(self, key: Key, name: str, maker: str, moved: tuple[int, int], count: int) -> None:
+        """Note how many bytes a host sent to a name and got from it, in each of `count` connections."""
         call = self.call(key, name, maker)
         if call is not None:
-            call.measured += 1
-            call.sent += moved[0]
-            call.received += moved[1]
+            call.measured += count
+            call.sent += moved[0] * count
+            call.received += moved[1] * count
 
     def merge(self, other: Clouds) -> None:
         """Take in what was counted elsewhere."""

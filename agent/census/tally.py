@@ -136,7 +136,7 @@ class Tally:
         """Take one Message: what it says is kept under whoever it describes. Whether it said anything new."""
         at = message.at
         if at is not None and not believable(at) and message.moved is None:
-            self._counts.times += 1
+            self._counts.times += message.count
         key = _key(message.sender)
         if key is not None:
             host = self._hosts.host(key)
@@ -163,9 +163,9 @@ class Tally:
                 self._remembered.clear()
             self._remembered[exact if effect.malformed else name] = effect
         if message.moved is not None:
-            self._weigh(effect, message.moved)
+            self._weigh(effect, message.moved, message.count)
             return False
-        self._apply(effect, at)
+        self._apply(effect, at, message.count)
         return known is None and effect.telling
 
     def tell(self, row: Row) -> None:
@@ -223,11 +223,11 @@ class Tally:
             for ask in self._asks(asker, asked, "tcp", message.via):
                 self._talk.ask(*ask, at)
 
-    def _apply(self, effect: _Effect, at: float | None) -> None:
+    def _apply(self, effect: _Effect, at: float | None, count: int) -> None:
         if effect.probe is not None:
-            self._counts.messages[effect.probe] += 1
+            self._counts.messages[effect.probe] += count
             if effect.malformed:
-                self._counts.malformed[effect.probe] += 1
+                self._counts.malformed[effect.probe] += count
         for key in effect.told:
             host = self._hosts.host(key)
             host.spoke = True
@@ -239,18 +239,18 @@ class Tally:
             if call is None:
                 continue
             if field != _ANSWER_FIELD:
-                call.count += 1
+                call.count += count
                 call.times.seen(at)
                 call.fields.add(field)
             if address is not None:
                 call.reach((address,))
 
-    def _weigh(self, effect: _Effect, moved: tuple[int, int]) -> None:
-        """Count the bytes of a connection for the name that it was opened with, if that is a cloud's."""
+    def _weigh(self, effect: _Effect, moved: tuple[int, int], count: int) -> None:
+        """Count the bytes of connections for the name that they were opened with, if that is a cloud's."""
         # A resolver that is asked for a name is not who has it.
         named = next((call for call in effect.calls if not call.field.startswith("dns.")), None)
         if named is not None:
-            self._clouds.weigh(named.key, named.name, named.maker, moved)
+            self._clouds.weigh(named.key, named.name, named.maker, moved, count)
 
     def _names(self, message: Message) -> tuple[int, int]:
         """What stands for a Message in memory: by all that facts can depend on, and by everything.
