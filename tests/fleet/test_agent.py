@@ -235,3 +235,28 @@ def test_systemd_is_told(tmp_path: Path, going: list[Program]) -> None:
         while heard.recv(1000) != b"STOPPING=1":
             pass
     assert going[0].stop() == 0
+
+
+def test_listening_alongside(tmp_path: Path, going: list[Program]) -> None:
+    """What an interface says is reported again and again; told to stop in the middle it reports what it heard."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: listens on an interface")
+    listen = '[[site.listen]]\ninterfaces = ["lo"]\nevery = "2s"'
+    config = write(tmp_path, scope=listen)
+    going.append(Program(words("agent", "run", "--config", str(config)), tmp_path / "log"))
+    eventually(lambda: len(reports(tmp_path)) >= 2)
+    assert going[0].stop() == 0
+    found = reports(tmp_path)
+    assert {report["run"]["command"] for report in found} == {"listen"}
+    assert {report["run"]["interfaces"][0] for report in found} == {"lo"}
+    assert len({report["id"] for report in found}) == len(found)
+
+
+def test_an_interface_that_is_not_there(tmp_path: Path, going: list[Program]) -> None:
+    """The status says which one; scans go on."""
+    listen = '[[site.listen]]\ninterfaces = ["nowhere7"]\nevery = "2s"'
+    config = write(tmp_path, scope=listen)
+    going.append(Program(words("agent", "run", "--config", str(config)), tmp_path / "log"))
+    status = tmp_path / "state" / "status.json"
+    eventually(lambda: status.exists() and "'nowhere7': no such interface" in status.read_text())
+    assert going[0].stop() == 0

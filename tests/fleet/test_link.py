@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import http.server
@@ -13,19 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nats as nats_py
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from nats.js.api import StreamConfig
 
 from agent.outbox import Answer, Limits, Outbox, Outcome, Sender
 from agent.outbox.https import Https, HttpsError, Link
+from agent.outbox.jetstream import JetStream, NatsLink
 from exchange.parcel import Parcel
 from inventory import tokens
 from inventory.fleet.identity import clashing
+from inventory.fleet.worker import streams
 from inventory.models import Agent, Device
 from tests.agent.outbox.reports import camera, document
 from tests.fleet.faults import FAULTS, spoiling
+from tests.fleet.nats import Nats, installed
 from tests.fleet.rig import machine, nothing_doubled, stored
 from tests.inventory.serving import serving
 
@@ -292,3 +298,39 @@ def test_an_answer_has_a_plain_reason() -> None:
     answer = sent(Link("http://127.0.0.1:9", "t"))
     assert answer == Answer(Outcome.LATER, answer.why)
     assert "cannot be reached" in answer.why
+
+
+def test_jetstream_over_tls(tmp_path: Path) -> None:
+    """With the authority named, a parcel is handed over; with another one, nothing is said."""
+    if installed() is None:
+        pytest.skip("missing tool: nats-server (Debian package nats-server)")
+    paths = certificate(tmp_path / "server")
+    other, _ = certificate(tmp_path / "other")
+    lines = (
+        f'tls {{ cert_file: "{paths[0]}", key_file: "{paths[1]}" }}\n'
+        "authorization { user: jump, password: word }"
+    )
+    nats = Nats(tmp_path / "nats", lines)
+    nats.start()
+    try:
+        url = f"tls://jump:word@127.0.0.1:{nats.port}"
+        asyncio.run(_with_streams(url, paths[0]))
+        for ca, outcome in ((paths[0], Outcome.HANDED_OVER), (other, Outcome.LATER)):
+            with contextlib.closing(JetStream(NatsLink(url, "box", ca=ca))) as courier:
+                assert courier.send(Parcel("s", "r", 1, 1, b"body")).outcome is outcome
+        with contextlib.closing(
+            JetStream(NatsLink(url.replace("word", "wrong"), "box", ca=paths[0]))
+        ) as courier:
+            answer = courier.send(Parcel("s", "r2", 1, 1, b"body"))
+        assert answer.outcome is Outcome.LATER
+        assert "authorization" in answer.why.lower()
+    finally:
+        nats.stop()
+
+
+async def _with_streams(url: str, ca: Path) -> None:
+    """Make the streams of the fleet."""
+    client = await nats_py.connect(url, tls=ssl.create_default_context(cafile=str(ca)))
+    for stream in streams():
+        await client.jetstream().add_stream(StreamConfig(**stream))
+    await client.close()
