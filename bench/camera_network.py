@@ -36,7 +36,7 @@ from simulator.device import Device, Place, load_all
 __all__ = ["Planted", "size_of", "write"]
 
 CAMERAS: Final = 60
-RECORDERS: Final = 4
+RECORDERS: Final = 5
 HARD_HOSTS: Final = 250
 CONTROL_SHARE: Final = 0.01
 VLAN: Final = 30
@@ -451,12 +451,13 @@ def _client_hello(name: str) -> bytes:
 
 
 def _video(hosts: Sequence[_Host], rng: random.Random) -> Iterator[list[_Frame]]:
-    """Bursts of video, one picture each, from every camera to its recorder in turn."""
+    """Bursts of video, one picture each, from every camera to a recorder of its VLAN in turn."""
     noise = rng.randbytes(1 << 20)
     recorders, cameras = hosts[:RECORDERS], hosts[RECORDERS:]
     for _ in range(_VARIANTS):
         for number, camera in enumerate(cameras):
-            recorder = recorders[number % RECORDERS]
+            near = [recorder for recorder in recorders if recorder.vlan == camera.vlan]
+            recorder = near[number % len(near)]
             start = rng.randrange(len(noise) - 16_384)
             picture = noise[start : start + rng.randrange(6_000, 16_000)]
             flow = number * 4
