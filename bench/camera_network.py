@@ -53,6 +53,8 @@ _VARIANTS: Final = 16
 _TCP, _UDP = 6, 17
 _ACK, _PSH_ACK, _SYN, _SYN_ACK, _FIN_ACK = 0x10, 0x18, 0x02, 0x12, 0x11
 _EVERYONE: Final = b"\xff" * 6
+_CHANCE: Final = re.compile(rb'(?<=nonce="[0-9a-f]{8})[0-9a-f]{24}(?=")')
+"""What the simulator's logins draw anew each time, behind what is counted here: the same seed gives the same bytes."""
 _FRESH: Final = re.compile(rb'(?:nonce="|MessageID>(?:urn:)?uuid:|<Uuid>)([0-9A-Fa-f]{8})')
 """What a real device writes anew each time: eight hexadecimal digits of it are counted up."""
 _IDENTIFIER: Final = re.compile(rb"(MessageID>(?:urn:)?uuid:|<Uuid>)[0-9A-Fa-f-]{36}")
@@ -143,7 +145,7 @@ class _Format:
             if frame.sequence is not None:
                 made.sequences.append((at + frame.sequence, frame.flow, frame.length))
             made.fresh += [at + found.start(1) for found in _FRESH.finditer(frame.data)]
-            made.data += before + frame.data + after
+            made.data += before + _CHANCE.sub(lambda found: b"0" * len(found[0]), frame.data) + after
         return made
 
     def time(self, at: int) -> tuple[int, int]:
