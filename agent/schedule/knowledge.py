@@ -19,8 +19,10 @@ class KnowledgeUpdates:
     """Looks for packs over an HTTPS link; `folder` is the agent's, `program` starts our command line."""
 
     def __init__(self, link: Https, program: Sequence[str], folder: Path) -> None:
-        """Nothing is asked yet."""
+        """Nothing is asked yet; what a process that was killed had fetched goes."""
         self._link, self._program, self._folder = link, tuple(program), folder
+        for left in folder.glob("knowledge-*.ccpack"):
+            left.unlink(missing_ok=True)
         self._tried = 0
 
     def look(self, stop: Callable[[], bool]) -> str:

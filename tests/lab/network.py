@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
@@ -59,6 +60,10 @@ class Member:
         return self.truth.id if isinstance(self.truth, Device) else self.truth.name
 
 
+_NUMBERS: Final = count(1)
+"""Of the labs of this process: several may stand at one time."""
+
+
 class Lab:
     """The network while it stands; a context manager.
 
@@ -79,7 +84,7 @@ class Lab:
         vlans: Sequence[int] = (),
         habits: Habits | None = None,
     ) -> None:
-        self._prefix = namespaces.prefix()
+        self._prefix = f"{namespaces.prefix()}{next(_NUMBERS)}-"
         self.scanner = f"{self._prefix}scanner"
         self._switch = f"{self._prefix}switch"
         self._folder = folder
