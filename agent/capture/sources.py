@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
@@ -48,18 +49,24 @@ class Source:
     def open(self) -> BinaryIO:
         """The uncompressed bytes; raises OSError."""
         if self.path is None:
-            return cast("BinaryIO", _Peeked(sys.stdin.buffer))
+            return cast("BinaryIO", _Peeked(cast("BufferedReader", sys.stdin.buffer)))
         if self.compressed:
             return cast("BinaryIO", gzip.open(self.path, "rb"))
         return self.path.open("rb", buffering=_STREAM_BUFFER)
 
 
 class _Peeked:
-    """Standard input, decompressed where it starts like gzip; reads only."""
+    """Standard input, decompressed where it starts like gzip; reads only.
 
-    def __init__(self, raw: BinaryIO) -> None:
+    One call of the system at a time: between two of them a Ctrl-C is noticed, and what a pipe
+    holds is read without waiting for more.
+    """
+
+    def __init__(self, raw: BufferedReader) -> None:
         self._raw = raw
-        self._held = raw.read(2)
+        self._held = raw.read1(2)
+        if len(self._held) == 1:
+            self._held += raw.read1(1)
         self._inflate = zlib.decompressobj(31) if self._held == _GZIP else None
 
     def read(self, size: int = -1) -> bytes:
@@ -68,7 +75,7 @@ class _Peeked:
         while len(self._held) < wanted or self._inflate is not None:
             if self._inflate is not None:
                 return self._read_inflated(wanted)
-            more = self._raw.read(min(wanted - len(self._held), _STREAM_BUFFER))
+            more = self._raw.read1(min(wanted - len(self._held), _STREAM_BUFFER))
             if not more:
                 break
             self._held += more
@@ -80,7 +87,7 @@ class _Peeked:
         assert self._inflate is not None  # noqa: S101 - told apart by the one caller
         found = b""
         while len(found) < wanted:
-            data = self._held or self._raw.read(_STREAM_BUFFER)
+            data = self._held or self._raw.read1(_STREAM_BUFFER)
             self._held = b""
             if self._inflate.eof:
                 # Members stand one behind the other (RFC 1952, 2.2), perhaps with zeros after the last.

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ def test_a_capture_can_come_in_by_stdin() -> None:
     assert "Dahua" in done.stdout
 
 
+_WAITS = 5
+
+
 def test_ctrl_c_reports_what_is_known() -> None:
     """An interrupted replay prints the devices it has seen so far and exits 4."""
     with subprocess.Popen(
@@ -88,8 +92,11 @@ def test_ctrl_c_reports_what_is_known() -> None:
         with (PCAPS / "hikvision.pcap").open("rb") as capture:
             shutil.copyfileobj(capture, process.stdin)
         process.stdin.flush()
-        while process.poll() is None and not _waits_for_input(process.pid):
-            pass
+        waited = 0
+        while process.poll() is None and waited < _WAITS:
+            # Once is not enough: it also waits for a moment where there is more to read.
+            waited = waited + 1 if _waits_for_input(process.pid) else 0
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         report = json.loads(process.stdout.read())
         assert process.wait(30) == 4
