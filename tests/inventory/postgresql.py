@@ -19,6 +19,9 @@ __all__ = ["Server", "installed"]
 
 _FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=128MB"
 
+_PATIENCE = 600
+"""Seconds: one that holds millions of rows writes them down before it stops."""
+
 
 def installed() -> Path | None:
     """The folder of PostgreSQL's programs, the newest there is."""
@@ -47,11 +50,15 @@ class Server:
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, options: str = _FAST) -> Generator[Server]:
-        """Start one and stop it at the end; PostgreSQL refuses root, which lends it another user."""
+    def started(cls, options: str = _FAST, kept: Path | None = None) -> Generator[Server]:
+        """Start one and stop it at the end; PostgreSQL refuses root, which lends it another user.
+
+        Its folder goes at the end, unless it is one to be `kept`: what that holds already is there again.
+        """
         programs = installed()
         assert programs is not None
-        folder = Path(tempfile.mkdtemp(prefix="camcensus-pg-"))
+        folder = Path(tempfile.mkdtemp(prefix="camcensus-pg-")) if kept is None else kept
+        folder.mkdir(parents=True, exist_ok=True)
         as_user: tuple[str, ...] = ()
         if os.geteuid() == 0:
             user = next(row.pw_name for row in pwd.getpwall() if row.pw_name in {"postgres", "nobody"})
@@ -61,27 +68,28 @@ class Server:
                 as_user = (*_own_null(folder), *as_user)
         server = cls(folder, programs, as_user, options)
         try:
-            server.run(
-                "initdb", "-D", str(folder / "data"), "-U", "camcensus", "-A", "trust", "-E", "UTF8", "-N"
-            )
+            if not (folder / "data").exists():
+                words = ("-U", "camcensus", "-A", "trust", "-E", "UTF8", "-N")
+                server.run("initdb", "-D", str(folder / "data"), *words)
             server.start()
             try:
                 yield server
             finally:
                 server.stop()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if kept is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def start(self) -> None:
         """Start it, or start it again."""
         self.run(
-            "pg_ctl", "start", "-w", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"),
+            "pg_ctl", "start", "-w", "-t", str(_PATIENCE), "-D", str(self.folder / "data"), "-l", str(self.folder / "log"),
             "-o", f"-k {self.folder} -c listen_addresses= {self.options}",
         )  # fmt: skip
 
     def stop(self) -> None:
         """Stop it, whoever is connected: what was committed stays."""
-        self.run("pg_ctl", "stop", "-m", "fast", "-D", str(self.folder / "data"))
+        self.run("pg_ctl", "stop", "-m", "fast", "-t", str(_PATIENCE), "-D", str(self.folder / "data"))
 
     def run(self, program: str, *words: str) -> None:
         """Run one of its programs as the user whose server it is."""
@@ -91,7 +99,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
-            timeout=60,
+            timeout=_PATIENCE,
         )
 
     def create(self, name: str, template: str = "template0") -> None:
