@@ -37,7 +37,7 @@ def device(number: int, at: datetime) -> dict[str, Any]:
     """One camera of the fleet."""
     low = f"{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
     address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-    stamp = at.isoformat().replace("+00:00", "Z")
+    stamp = (at + timedelta(seconds=number % 600)).isoformat().replace("+00:00", "Z")
     scopes = [
         f"onvif://www.onvif.org/{name}/value-{number % 97}" for name in ("hardware", "name", "location")
     ]
@@ -130,13 +130,13 @@ def measure(count: int, days: int, *, profile: bool) -> dict[str, float]:
     """Fill the database that the environment names; gives devices a second by name."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "inventory.settings"
     import django  # noqa: PLC0415 - after the environment
-    import orjson  # noqa: PLC0415 - after the environment
 
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415 - after the settings
 
     from inventory.ingest.service import Submission, receive  # noqa: PLC0415 - after the settings
     from inventory.models import Kind, Organisation, Site  # noqa: PLC0415 - after the settings
+    from inventory.unpacking import read_report  # noqa: PLC0415 - after the settings
 
     call_command("migrate", verbosity=0)
     owner, _ = Organisation.objects.get_or_create(name="Council", kind=Kind.COUNCIL)
@@ -152,7 +152,7 @@ def measure(count: int, days: int, *, profile: bool) -> dict[str, float]:
         if profile and day == days - 1:
             watch.enable()
         for place, body in zip(places, bodies, strict=True):
-            receive(Submission(f"day-{day}", place, orjson.loads(body)))
+            receive(Submission(f"day-{day}", place, read_report(body)))
         watch.disable()
         rate = count / (time.perf_counter() - began)
         name = "first" if day == 0 else "again"

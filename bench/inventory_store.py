@@ -26,7 +26,9 @@ DAYS: Final = 365
 _SIZES: Final = ((60, 40), (90, 200), (99, 800), (100, 4_400))
 """Of a hundred sites, up to which one has how many devices: schools, offices, colleges, a hospital."""
 _MEAN: Final = 200
-_MEMORY: Final = "SET maintenance_work_mem = '1GB'; SET work_mem = '256MB'; SET session_replication_role = replica"
+_MEMORY: Final = (
+    "SET maintenance_work_mem = '1GB'; SET work_mem = '256MB'; SET session_replication_role = replica"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +104,18 @@ def _taken_off(link: Any) -> list[str]:
 
 
 def _analysed(connect: Callable[[], Any]) -> list[str]:
+    """Let the next ids follow those that are there; gives what gathers statistics of each table."""
     with connect() as link:
-        tables = link.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'inventory_%'").fetchall()
-        for (table,) in tables:
-            if column := link.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table]).fetchone()[0] if _has_id(link, table) else None:
-                link.execute(f"SELECT setval('{column}', greatest(1, (SELECT max(id) FROM {table})))")
-    return [f"VACUUM (ANALYZE) {table}" for (table,) in tables]
-
-
-def _has_id(link: Any, table: str) -> bool:
-    row = link.execute(
-        "SELECT data_type FROM information_schema.columns WHERE table_name = %s AND column_name = 'id'", [table]
-    ).fetchone()
-    return row is not None and row[0] in {"bigint", "integer"}
+        tables = link.execute(
+            "SELECT relname, pg_get_serial_sequence(relname, 'id') FROM pg_class"
+            " LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'id'"
+            " WHERE relkind = 'r' AND relname LIKE 'inventory_%' AND attname IS NOT NULL"
+        ).fetchall()
+        for table, sequence in tables:
+            if sequence is not None:
+                link.execute(f"SELECT setval('{sequence}', greatest(1, (SELECT max(id) FROM {table})))")  # noqa: S608 - own names
+        every = link.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'inventory_%'").fetchall()
+    return [f"VACUUM (ANALYZE) {table}" for (table,) in every]
 
 
 def _helpers(sites: int, devices: int, end: datetime) -> Sequence[str]:
@@ -122,10 +123,10 @@ def _helpers(sites: int, devices: int, end: datetime) -> Sequence[str]:
     sizes = " ".join(f"WHEN place % 100 < {below} THEN {size}" for below, size in _SIZES)
     return [
         # The same number and salt give the same draw from 0 to 999.
-        "CREATE FUNCTION fill_draw(n bigint, salt int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE"
-        " RETURN (hashint8extended(n, salt) & 1073741823) % 1000",
-        "CREATE UNLOGGED TABLE fill_site (id bigint PRIMARY KEY, first bigint, count bigint, unit bigint,"
-        " ending timestamptz, starting timestamptz)",
+        """CREATE FUNCTION fill_draw(n bigint, salt int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN (hashint8extended(n, salt) & 1073741823) % 1000""",
+        """CREATE UNLOGGED TABLE fill_site (id bigint PRIMARY KEY, first bigint, count bigint, unit bigint,
+            ending timestamptz, starting timestamptz)""",
         f"""INSERT INTO fill_site
             SELECT place + 1, first, lead(first, 1, {devices}::bigint) OVER (ORDER BY place) - first,
                    place % {_units(sites)} + 1, ending, ending - interval '{DAYS} days'
@@ -133,9 +134,9 @@ def _helpers(sites: int, devices: int, end: datetime) -> Sequence[str]:
                                       / sum(size) OVER ())::bigint AS first,
                          '{end.isoformat()}'::timestamptz + place % 240 * interval '1 minute' AS ending
                   FROM (SELECT place, CASE {sizes} END AS size
-                        FROM generate_series(0, {sites} - 1) AS place) AS sized) AS placed""",
-        "CREATE UNLOGGED TABLE fill_kind (from_draw int, until_draw int, maker text, finding text, level text,"
-        " model text)",
+                        FROM generate_series(0, {sites} - 1) AS place) AS sized) AS placed""",  # noqa: S608 - own numbers
+        """CREATE UNLOGGED TABLE fill_kind (from_draw int, until_draw int, maker text, finding text, level text,
+            model text)""",
         """INSERT INTO fill_kind VALUES
             (0, 250, 'Hikvision', 'flagged', 'confirmed', 'DS-2CD2'), (250, 430, 'Dahua', 'flagged', 'confirmed', 'IPC-HFW'),
             (430, 480, 'Uniview', 'suspected', 'probable', 'IPC36'), (480, 630, 'Axis', 'clear', 'confirmed', 'P32'),

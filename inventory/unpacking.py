@@ -6,11 +6,14 @@ import json
 import zlib
 from typing import Any, Final
 
+import msgspec
 import orjson
 
-__all__ = ["BodyError", "gunzipped", "read_json"]
+__all__ = ["BodyError", "gunzipped", "read_json", "read_report"]
 
 _PIECE: Final = 1 << 20
+_frame: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_rows: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class BodyError(Exception):
@@ -51,3 +54,16 @@ def read_json(body: bytes) -> Any:
         return orjson.loads(loose.encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise BodyError(400, "the body is not JSON") from error
+
+
+def read_report(body: bytes) -> Any:
+    """The report in `body`, with its `devices` left as the bytes that they are; raises `BodyError`."""
+    try:
+        frame: dict[str, Any] = dict(_frame.decode(body))
+        for key, raw in frame.items():
+            text = memoryview(raw)
+            is_list = key == "devices" and bytes(text[:1]) == b"["
+            frame[key] = _rows.decode(text) if is_list else orjson.loads(text)
+    except (msgspec.MsgspecError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return read_json(body)
+    return frame

@@ -21,7 +21,7 @@ from inventory.api.bodies import is_gzip, sent
 from inventory.fleet import identity
 from inventory.ingest.service import MAX_PARTS, ReportRefused, Submission, receive
 from inventory.models import Site
-from inventory.unpacking import BodyError, gunzipped, read_json
+from inventory.unpacking import BodyError, gunzipped, read_report
 
 __all__ = ["Fault", "Mistakes", "router"]
 
@@ -128,7 +128,7 @@ def post_report(
             request.headers.get("Camcensus-Signature", ""),
         )
         identity.check(parcel, token.agent)
-        document = read_json(gunzipped(body, settings.CAMCENSUS_MAX_REPORT) if packed else body)
+        document = read_report(gunzipped(body, settings.CAMCENSUS_MAX_REPORT) if packed else body)
         receipt = receive(Submission(query.report, site, document, token.agent, query.part, query.parts))
     except BodyError as error:
         return Status(error.status, Fault(detail=str(error)))

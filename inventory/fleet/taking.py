@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from exchange.parcel import Parcel, Receipt
 from inventory.fleet.identity import Known, Stranger, note_instance
 from inventory.ingest.service import ReportRefused, Submission, receive_together
-from inventory.unpacking import BodyError, gunzipped, read_json
+from inventory.unpacking import BodyError, gunzipped, read_report
 
 __all__ = ["Again", "take", "take_together"]
 
@@ -36,7 +36,7 @@ def take_together(parcels: Sequence[Parcel]) -> list[Receipt]:
         for place, parcel in enumerate(parcels):
             try:
                 agent, site = people.of(parcel)
-                document = read_json(gunzipped(parcel.body, settings.CAMCENSUS_MAX_REPORT))
+                document = read_report(gunzipped(parcel.body, settings.CAMCENSUS_MAX_REPORT))
             except (Stranger, BodyError) as why:
                 results[place] = _refused(parcel, why)
                 continue

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Model
 from django.db.models.fields import Field
 
-__all__ = ["delete", "insert", "lock", "reserve", "select", "update"]
+__all__ = ["delete", "insert", "lock", "pairs", "reserve", "select", "update"]
 
 _POSTGRESQL: Final = "postgresql"
 
@@ -36,7 +36,7 @@ def _is_postgresql() -> bool:
 
 def _stored(at: datetime | None) -> str | None:
     """A time as Django keeps it in SQLite."""
-    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    return None if at is None else str(at if at.tzinfo is UTC else at.astimezone(UTC)).removesuffix("+00:00")
 
 
 def _columns(fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -44,7 +44,9 @@ def _columns(fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]) -
     if not _is_postgresql():
         for place, field in enumerate(fields):
             if isinstance(field, DateTimeField):
-                columns[place] = [_stored(at) for at in columns[place]]
+                # Of so many times most are the same few.
+                texts = {at: _stored(at) for at in set(columns[place])}
+                columns[place] = [texts[at] for at in columns[place]]
     return columns
 
 
@@ -137,22 +139,59 @@ def select(
     more = [at if plain or not isinstance(at, datetime) else _stored(at) for at in given]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(names)} FROM {_table(model)} WHERE {where}{also}",  # noqa: S608 - own names
+            f"SELECT {_selected(model, names)} FROM {_table(model)} WHERE {where}{also}",  # noqa: S608 - own names
             [array, *more],
         )
         rows = cast("list[tuple[Any, ...]]", cursor.fetchall())
-    if plain:
-        return rows
-    times = [isinstance(field, DateTimeField) for field in _fields(model, names)]
-    if not any(times):
-        return rows
-    return [
-        tuple(
-            value.replace(tzinfo=UTC) if is_time and value is not None else value
-            for value, is_time in zip(row, times, strict=True)
+    return rows if plain else _read(model, names, rows)
+
+
+def pairs(
+    model: type[Model], names: Sequence[str], columns: tuple[str, str], values: Sequence[tuple[Any, Any]]
+) -> list[tuple[Any, ...]]:
+    """The columns `names` of all rows in which `columns` hold one of the pairs of `values`."""
+    if not values:
+        return []
+    wanted = _selected(model, names)
+    first, second = columns
+    with connection.cursor() as cursor:
+        if _is_postgresql():
+            cursor.execute(
+                f"SELECT {wanted} FROM unnest({_arrays(_fields(model, columns))}) AS given(a, b)"  # noqa: S608 - own names
+                f" JOIN {_table(model)} ON {first} = given.a AND {second} = given.b",
+                [list(column) for column in zip(*values, strict=True)],
+            )
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())
+        # The order is ours: SQLite would read the whole table to look each row up among what is given.
+        cursor.execute(
+            f"SELECT {wanted} FROM json_each(%s) AS given CROSS JOIN {_table(model)}"  # noqa: S608 - own names
+            f" ON {first} = given.value ->> 0 AND {second} = given.value ->> 1",
+            [orjson.dumps(values).decode()],
         )
-        for row in rows
-    ]
+        return _read(model, names, cast("list[tuple[Any, ...]]", cursor.fetchall()))
+
+
+def _selected(model: type[Model], names: Sequence[str]) -> str:
+    """What to select: on SQLite times as texts, which are read here, each once."""
+    table, fields = _table(model), _fields(model, names)
+    if _is_postgresql():
+        return ", ".join(f"{table}.{name}" for name in names)
+    return ", ".join(
+        f"{table}.{name} || ''" if isinstance(field, DateTimeField) else f"{table}.{name}"
+        for name, field in zip(names, fields, strict=True)
+    )
+
+
+def _read(model: type[Model], names: Sequence[str], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows of SQLite with the times that they hold in UTC."""
+    places = [place for place, field in enumerate(_fields(model, names)) if isinstance(field, DateTimeField)]
+    if not places or not rows:
+        return rows
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for place in places:
+        times = {text: datetime.fromisoformat(f"{text}+00:00") for text in set(columns[place]) if text}
+        columns[place] = [times.get(text) for text in columns[place]]
+    return list(zip(*columns, strict=True))
 
 
 def reserve(model: type[Model], count: int) -> list[int]:

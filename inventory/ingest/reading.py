@@ -21,7 +21,7 @@ from fingerprints.codec import MAX_OBSERVATION, MAX_OBSERVATIONS
 from fingerprints.model import DEVICE_CLASSES
 from inventory.clean import bounded, is_plain, shown
 
-__all__ = ["Details", "Refused", "Said", "day", "details", "digest", "moment", "said"]
+__all__ = ["Details", "Refused", "Said", "address_of", "day", "details", "digest", "moment", "said"]
 
 _MAX_LIST: Final = 64
 _MAX_ADDRESSES: Final = 16
@@ -68,6 +68,8 @@ class Said:
     manufacturer: str
     digest: str
     row: Mapping[str, Any]
+    bytes_digest: str | None = None
+    """That of `inventory.ingest.glance`, where it could be told."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,10 @@ def moment(text: object, now: datetime, name: str) -> datetime | None:
         raise Refused(f"{name} is not a time")
     try:
         at = datetime.fromisoformat(text)
-        at = (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)
+        if at.tzinfo is not UTC:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        if at.microsecond:
+            at = at.replace(microsecond=0)
     except (ValueError, OverflowError):
         raise Refused(f"{name} is not a time") from None
     if at > now + _AHEAD:
@@ -129,7 +134,7 @@ def said(row: object, site: int, default: datetime, now: datetime) -> Said:
     first = moment(row.get("first_seen"), now, "first_seen") or last
     if first > last:
         raise Refused("first_seen is after last_seen")
-    addresses = tuple(_address(item) for item in _texts(row, "addresses", _MAX_ADDRESSES))
+    addresses = tuple(address_of(item) for item in _texts(row, "addresses", _MAX_ADDRESSES))
     vlan = next(iter(_numbers(row, "vlans", _MAX_VLAN)), None)
     maker = _name(row, "manufacturer")
     mac = row.get("mac")
@@ -167,7 +172,8 @@ def _checked_mac(text: Any) -> str:
     return text
 
 
-def _address(text: str) -> str:
+def address_of(text: str) -> str:
+    """An address in its one way of writing; raises `Refused` for what is none."""
     if _IPV4.fullmatch(text):
         return text
     try:

@@ -1,21 +1,27 @@
 """Stores a chunk of devices, of one report or of several: a handful of statements for all of them.
 
-The steps, each one statement for all devices: who carries these keys; what is known of those
-devices; where they were; then what is new goes in, and times move on. A device that says what it
-said last time costs two updates of its times.
+The steps, each one statement for all devices: which are told by the very bytes of last time; of the
+others, who carries these keys; what is known of those devices; where they were; then what is new goes
+in, and times move on. A device that says what it said last time costs two updates of its times.
+
+Bytes tell a device only where its keys would: as long as no other device carries the keys that decide.
+Whoever begins to share a key makes those that carry it be looked up by their keys again.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
+from inventory.clean import shown
 from inventory.ingest import bulk
+from inventory.ingest.glance import Glance, clock, glance, raw_of, whole
 from inventory.ingest.history import Interval, late, widen
 from inventory.ingest.reading import Details, Refused, Said, details, said
 from inventory.ingest.resolve import Known, Match, resolve
@@ -59,7 +65,11 @@ _STATE: Final = [
     "said_digest",
     "conflicted",
     "plan_state",
+    "said_bytes",
 ]
+_AT_SIGHT: Final = [
+    "site_id", "said_bytes", "id", "address", "vlan", "first_seen", "last_seen", "plan_state",
+]  # fmt: skip
 
 
 class Mixed(Exception):  # noqa: N818 - an answer, not a fault
@@ -116,6 +126,22 @@ class _State:
     said: str
     conflicted: bool
     plan: str
+    bytes: str | UUID | None
+
+    @property
+    def bytes_digest(self) -> str | None:
+        """As 32 hexadecimal digits, whichever way the database gives it."""
+        return self.bytes.hex if isinstance(self.bytes, UUID) else self.bytes
+
+
+@dataclass(slots=True)
+class _Familiar:
+    """A device of the report that says what it said last time; `kept` is when it was seen until now."""
+
+    id: int
+    context: Context
+    said: Glance
+    kept: tuple[datetime, datetime]
 
 
 @dataclass(slots=True)
@@ -137,17 +163,29 @@ def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[in
     have turned out to be. Raises `Mixed` where rows of two reports may be the same device.
     """
     outcomes: list[Outcome | None] = [None] * len(rows)
+    glances = _glances(rows, contexts)
+    familiar = _familiar(glances, contexts, given)
+    for place, row in familiar.items():
+        outcomes[place] = Outcome(shown(row.said.id, 200), row.id, "same")
     read: list[tuple[int, Context, Said]] = []
     for place, (row, context) in enumerate(zip(rows, contexts, strict=True)):
+        if place in familiar:
+            continue
+        found = None
         try:
-            _check_site(row, context)
-            read.append((place, context, said(row, context.site, context.at, context.now)))
+            found = whole(row)
+            _check_site(found, context)
+            one = said(found, context.site, context.at, context.now)
+            seen = glances[place]
+            one.bytes_digest = seen.digest if seen is not None else None
+            read.append((place, context, one))
         except Refused as why:
-            name = row.get("id") if isinstance(row, dict) else None
+            name = found.get("id") if isinstance(found, dict) else None
             outcomes[place] = Outcome(name[:200] if isinstance(name, str) else "", None, "", str(why))
     carriers, states = _known([row for _, _, row in read])
     if contexts and any(context is not contexts[0] for context in contexts):
-        _keep_apart(read, carriers)
+        _keep_apart(read, familiar.values(), carriers)
+    given = {*given, *(row.id for row in familiar.values())}
     matches = _resolved([row for _, _, row in read], carriers, states, given)
     taken: list[_Taken] = []
     fresh = iter(bulk.reserve(Device, sum(match.device is None for match in matches)))
@@ -166,12 +204,53 @@ def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[in
         left = state.site if state is not None and state.site != context.site else None
         outcomes[place] = Outcome(one.id, device, change, left=left)
     _write(taken, matches, carriers, states)
+    _write_times(familiar.values())
+    _write_sightings([*taken, *familiar.values()])
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _keep_apart(read: Sequence[tuple[int, Context, Said]], carriers: dict[str, list[int]]) -> None:
+def _glances(rows: Sequence[Any], contexts: Sequence[Context]) -> list[Glance | None]:
+    clocks = {id(context): clock(context.at, context.now) for context in contexts}
+    found = []
+    for row, context in zip(rows, contexts, strict=True):
+        raw = raw_of(row)
+        found.append(None if raw is None else glance(raw, clocks[id(context)]))
+    return found
+
+
+def _familiar(
+    glances: Sequence[Glance | None], contexts: Sequence[Context], given: Collection[int]
+) -> dict[int, _Familiar]:
+    """By their places those of which nothing but the times is new."""
+    wanted = {
+        (context.site, seen.digest)
+        for seen, context in zip(glances, contexts, strict=True)
+        if seen is not None and (seen.site is None or seen.site in context.site_names)
+    }
+    kept = {
+        (site, digest if isinstance(digest, str) else digest.hex): row
+        for site, digest, *row in bulk.pairs(Device, _AT_SIGHT, ("site_id", "said_bytes"), list(wanted))
+    }
+    found = {}
+    taken = set(given)
+    for place, (seen, context) in enumerate(zip(glances, contexts, strict=True)):
+        if seen is None or (row := kept.get((context.site, seen.digest))) is None:
+            continue
+        device, address, vlan, first, last, plan = row
+        here = seen.addresses[0] if seen.addresses else ""
+        # What comes late, or is back from its removal, is for the long way.
+        if device in taken or seen.last < last or seen_again(plan) or (here, seen.vlan) != (address, vlan):
+            continue
+        taken.add(device)
+        found[place] = _Familiar(device, context, seen, (first, last))
+    return found
+
+
+def _keep_apart(
+    read: Sequence[tuple[int, Context, Said]], familiar: Iterable[_Familiar], carriers: dict[str, list[int]]
+) -> None:
     """Raise `Mixed` where a key, or a device that carries it, is spoken of by two reports."""
-    owners: dict[str | int, Context] = {}
+    owners: dict[str | int, Context] = {row.id: row.context for row in familiar}
     for _, context, row in read:
         for key in (*row.strong, *row.weak):
             for thing in (key, *carriers.get(key, ())):
@@ -226,7 +305,6 @@ def _write(
 ) -> None:
     _write_devices(taken)
     _write_identities(taken, carriers)
-    _write_sightings(taken)
     _write_history(taken)
     _write_removal(taken)
     strangers = {device for match in matches for device in match.conflicts}
@@ -264,6 +342,11 @@ def _write_devices(taken: Sequence[_Taken]) -> None:
     bulk.update(Device, _TOUCHED, touched)
 
 
+def _write_times(familiar: Iterable[_Familiar]) -> None:
+    rows = [(row.id, min(row.said.first, row.kept[0]), row.said.last, row.kept) for row in familiar]
+    bulk.update(Device, _TOUCHED, [row[:3] for row in rows if row[1:3] != row[3]])
+
+
 def _what(one: Said, what: Details, plan: str, *, conflicted: bool) -> tuple[Any, ...]:
     return (
         what.hostname,
@@ -294,11 +377,27 @@ def _write_identities(taken: Sequence[_Taken], carriers: dict[str, list[int]]) -
         if row.id not in carriers.get(key, ())
     ]
     bulk.insert(Identity, ["key", "device_id", "since"], rows, unless_there=True)
+    owners: dict[str, set[int]] = {
+        key: set(carriers.get(key, ())) for row in taken for key in (*row.said.strong, *row.said.weak)
+    }
+    for key, device, _ in rows:
+        owners[key].add(device)
+    told: dict[int, str | None] = {
+        device: None for key, _, _ in rows if len(owners[key]) > 1 for device in owners[key]
+    }
+    kept = {row.id: None if row.state is None else row.state.bytes_digest for row in taken}
+    for row in taken:
+        if row.state is None or row.said.last >= row.state.last:
+            deciding = row.said.strong or row.said.weak
+            sole = bool(deciding) and all(len(owners[key]) == 1 for key in deciding)
+            told[row.id] = row.said.bytes_digest if sole else None
+    changed = [(device, digest) for device, digest in told.items() if kept.get(device, "") != digest]
+    bulk.update(Device, ["said_bytes"], changed)
 
 
-def _write_sightings(taken: Sequence[_Taken]) -> None:
+def _write_sightings(taken: Sequence[_Taken | _Familiar]) -> None:
     kept: dict[tuple[int, int, str, int | None], list[Interval]] = defaultdict(list)
-    met = [row for row in taken if row.state is not None]
+    met = [row for row in taken if isinstance(row, _Familiar) or row.state is not None]
     if met:
         oldest = min(row.said.first - row.context.gap for row in met)
         for ident, device, site, address, vlan, first, last in bulk.select(
