@@ -40,8 +40,14 @@ def ingest(
     prepare()
     import asyncio  # noqa: PLC0415 - beside its use
 
+    from exchange.nats_credentials import BadCredentials, nats_credentials  # noqa: PLC0415 - beside its use
     from inventory.fleet.worker import Source, Worker  # noqa: PLC0415 - after the settings
 
+    if credentials is not None:
+        try:
+            nats_credentials(credentials)
+        except BadCredentials as error:
+            stop(str(error), _USAGE)
     worker = Worker(
         Source(source, credentials, ca, domain),
         redeliver_after=redeliver_after,
@@ -163,12 +169,15 @@ def publish(
 def nats_user(
     agent: Annotated[str, typer.Argument(help="The agent's name.")],
     domain: Annotated[str, typer.Option(help="The domain of JetStream, if it has one.")] = "",
+    by_nsc: Annotated[
+        bool, typer.Option("--nsc", help="For servers with operator keys: the command of nsc instead.")
+    ] = False,
 ) -> None:
     """Print what a NATS server has to know of an agent: a new password, and what it may do."""
     prepare()
     import secrets  # noqa: PLC0415 - beside its use
 
-    from inventory.fleet.permissions import user  # noqa: PLC0415 - after the settings
+    from inventory.fleet.permissions import nsc, user  # noqa: PLC0415 - after the settings
     from inventory.models import Agent  # noqa: PLC0415 - after the settings
 
     found = Agent.objects.filter(name=agent).first()
@@ -177,7 +186,7 @@ def nats_user(
     sites = list(found.sites.values_list("code", flat=True))
     if not sites:
         stop(f"agent {agent} names no sites: on NATS it may write for those that it names", _USAGE)
-    typer.echo(user(agent, sites, secrets.token_urlsafe(24), domain))
+    typer.echo(nsc(agent, sites, domain) if by_nsc else user(agent, sites, secrets.token_urlsafe(24), domain))
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = MappingProxyType(

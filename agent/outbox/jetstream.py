@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.outbox.sending import Answer, Outcome
+from exchange.nats_credentials import nats_credentials
 from exchange.parcel import Parcel, ParcelError, Receipt
 from exchange.subjects import receipts_of, reports_of, word
 
@@ -49,12 +50,16 @@ class NatsLink:
 
 
 async def connected(link: NatsLink, noticed: Callable[[Exception], Awaitable[None]]) -> Client:
-    """A connection under the agent's own name; `noticed` hears of errors. Raises what the library raises."""
+    """A connection under the agent's own name; `noticed` hears of errors.
+
+    Raises BadCredentials, and what the library raises.
+    """
     import nats  # noqa: PLC0415 - slow, and only agents that report want it
+    from nats.aio.client import RawCredentials  # noqa: PLC0415 - slow
 
     more: dict[str, Any] = {}
     if link.credentials is not None:
-        more["user_credentials"] = str(link.credentials)
+        more["user_credentials"] = RawCredentials(nats_credentials(link.credentials))
     if link.ca is not None or link.certificate is not None:
         context = ssl.create_default_context(cafile=str(link.ca) if link.ca else None)
         if link.certificate is not None:
@@ -82,6 +87,8 @@ class JetStream:
         self._client: Client | None = None
         self._context: JetStreamContext | None = None
         self._why = ""
+        self._heard = ""
+        """What the server said by itself since it was asked: of what it does not allow, it answers nothing."""
         self._taken: list[Msg] = []
         """Receipts that whoever asked last has by now acted on."""
 
@@ -111,11 +118,12 @@ class JetStream:
         return self._context
 
     async def _noticed(self, error: Exception) -> None:
-        self._why = _plain(error)
+        self._heard = _plain(error)
 
     async def _send(self, parcel: Parcel) -> Answer:
         from nats.errors import MaxPayloadError  # noqa: PLC0415 - slow
 
+        self._heard = ""
         stream = await self._stream()
         if stream is None:
             return Answer(Outcome.LATER, self._why)
@@ -126,10 +134,11 @@ class JetStream:
             return Answer(Outcome.TOO_LARGE, "NATS takes no message of this size")
         except Exception as error:  # noqa: BLE001 - whatever the library raises, it was not taken
             await self._leave()
-            return Answer(Outcome.LATER, f"the stream did not take it: {_plain(error)}")
+            return Answer(Outcome.LATER, f"the stream did not take it: {self._heard or _plain(error)}")
         return Answer(Outcome.HANDED_OVER)
 
     async def _receipts(self) -> list[Receipt]:
+        self._heard = ""
         stream = await self._stream()
         found: list[Receipt] = []
         if stream is None:
@@ -152,7 +161,7 @@ class JetStream:
                             found.append(Receipt.from_json(json.loads(message.data)))
             await waiting.unsubscribe()
         except Exception as error:  # noqa: BLE001 - receipts come another time
-            self._why = f"receipts cannot be read: {_plain(error)}"
+            self._why = f"receipts cannot be read: {self._heard or _plain(error)}"
             await self._leave()
         return found
 

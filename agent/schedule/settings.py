@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from agent.config import AGENT_TABLES, ConfigError, Settings, checked
 from agent.schedule.times import Cron, Window, window, zone
 from agent.toml_lines import TomlError, TomlFile, read_toml
+from exchange.nats_credentials import BadCredentials, nats_credentials
 
 __all__ = ["AgentSettings", "Central", "Listening", "ScopePlan", "read_settings"]
 
@@ -241,7 +242,7 @@ def _central(table: _Table) -> Central:
         certificate=table.take("certificate", _readable, None),
         key=table.take("key", _readable, None),
         proxy=table.take("proxy", _text, None),
-        credentials=table.take("credentials", _readable, None),
+        credentials=table.take("credentials", _nats_credentials, None),
         domain=table.take("domain", _name, ""),
         poll=table.take("poll", _seconds, 60.0),
     )
@@ -310,6 +311,15 @@ def _readable(value: object) -> Path:
     path = _path(value)
     if not os.access(path, os.R_OK):
         raise ValueError(f"{path} cannot be read")
+    return path
+
+
+def _nats_credentials(value: object) -> Path:
+    path = _path(value)
+    try:
+        nats_credentials(path)
+    except BadCredentials as error:
+        raise ValueError(str(error)) from None
     return path
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from exchange.subjects import JOBS, jobs_of, receipts_of, reports_of, word
 
-__all__ = ["user"]
+__all__ = ["Allowed", "allowed", "nsc", "user"]
 
 
-def user(agent: str, sites: Iterable[str], password: str, domain: str = "") -> str:
-    """The block of a user in the settings of a NATS server; `domain` is that of JetStream, if it has one."""
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Subjects that a user may `publish` to, or `subscribe` to; none besides."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def allowed(agent: str, sites: Iterable[str], domain: str = "") -> Allowed:
+    """What the agent of these sites needs; `domain` is that of JetStream, if it has one."""
     api = f"$JS.{domain}.API" if domain else "$JS.API"
     codes = list(sites)
     receipts, own = "CAMCENSUS_RECEIPTS", word(agent)
@@ -29,10 +39,25 @@ def user(agent: str, sites: Iterable[str], password: str, domain: str = "") -> s
             # Newer servers put domain and account before the stream.
             f"$JS.ACK.*.*.{stream}.{consumer}.>",
         ]
-    allowed = ", ".join(f'"{subject}"' for subject in publish)
-    inbox = f'"_INBOX_{own}.>"'
+    return Allowed(tuple(publish), (f"_INBOX_{own}.>",))
+
+
+def user(agent: str, sites: Iterable[str], password: str, domain: str = "") -> str:
+    """The block of a user in the settings of a NATS server."""
+    may = allowed(agent, sites, domain)
+    publish, subscribe = (
+        ", ".join(f'"{subject}"' for subject in subjects) for subjects in (may.publish, may.subscribe)
+    )
     return (
         f'{{ user: "{agent}", password: "{password}", permissions: {{\n'
-        f"  publish: {{ allow: [{allowed}] }}\n"
-        f"  subscribe: {{ allow: [{inbox}] }} }} }}"
+        f"  publish: {{ allow: [{publish}] }}\n"
+        f"  subscribe: {{ allow: [{subscribe}] }} }} }}"
     )
+
+
+def nsc(agent: str, sites: Iterable[str], domain: str = "") -> str:
+    """The command that makes such a user where NATS is kept by operator keys (`nsc`), for a shell."""
+    may = allowed(agent, sites, domain)
+    words = ["nsc", "add", "user", "--account", "FLEET", "--name", agent]
+    words += ["--allow-pub", ",".join(may.publish), "--allow-sub", ",".join(may.subscribe)]
+    return shlex.join(words)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection
 
+from exchange.nats_credentials import nats_credentials
 from exchange.parcel import Parcel, ParcelError, Receipt
 from exchange.subjects import JOBS, RECEIPTS, REPORTS, jobs_of, receipts_of, word
 from inventory.fleet import jobs
@@ -200,10 +201,11 @@ async def _connected(source: Source) -> Client:
     import ssl  # noqa: PLC0415 - beside its use
 
     import nats  # noqa: PLC0415 - slow
+    from nats.aio.client import RawCredentials  # noqa: PLC0415 - slow
 
     more: dict[str, Any] = {}
     if source.credentials is not None:
-        more["user_credentials"] = str(source.credentials)
+        more["user_credentials"] = RawCredentials(nats_credentials(source.credentials))
     if source.ca is not None:
         more["tls"] = ssl.create_default_context(cafile=str(source.ca))
     return await nats.connect(
