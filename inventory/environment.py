@@ -7,29 +7,68 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 __all__ = [
+    "ROLES",
     "EnvironmentMistake",
+    "GroupRole",
+    "SignOn",
     "database",
     "embedded",
     "flag",
+    "is_safe",
     "keep_secret_key",
     "number",
+    "origin",
     "secret_key",
+    "sign_on",
     "state_folder",
     "words",
 ]
 
+ROLES: Final = ("viewer", "technician", "planner", "administrator")
+"""The roles that a group of a provider may give."""
+
 _URL: Final = "CAMCENSUS_DATABASE_URL"
 _BUSY_SECONDS: Final = 20
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class EnvironmentMistake(Exception):  # noqa: N818 - it is the user's mistake, and says so
     """A variable of the environment does not say what it should: names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRole:
+    """The role that a group of the provider has in an organisation, which is named by its name or id."""
+
+    group: str
+    role: str
+    organisation: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignOn:
+    """The provider of OpenID Connect whose people may sign in; `origin` is where its addresses begin."""
+
+    issuer: str
+    client: str
+    secret: str
+    name: str
+    scopes: tuple[str, ...]
+    claim: str
+    """The claim that lists a person's groups."""
+    roles: tuple[GroupRole, ...]
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the issuer."""
+        return origin(self.issuer)
 
 
 def state_folder(env: Mapping[str, str] = os.environ) -> Path:
@@ -87,10 +126,66 @@ def database(env: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
 def _password(env: Mapping[str, str]) -> str:
     path = env.get("CAMCENSUS_DATABASE_PASSWORD_FILE", "")
+    return _secret(path, "password") if path else ""
+
+
+def _secret(path: str, what: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip() if path else ""
+        return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise EnvironmentMistake(f"the password in {path} cannot be read: {error}") from None
+        raise EnvironmentMistake(f"the {what} in {path} cannot be read: {error}") from None
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there: HTTPS, or this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
+
+
+def sign_on(env: Mapping[str, str] = os.environ) -> SignOn | None:
+    """The provider whose people may sign in; None where none is named. Raises `EnvironmentMistake`."""
+    issuer = env.get("CAMCENSUS_OIDC_ISSUER", "").strip()
+    if not issuer:
+        return None
+    if not is_safe(issuer):
+        raise EnvironmentMistake("CAMCENSUS_OIDC_ISSUER is no https: address")
+    client = env.get("CAMCENSUS_OIDC_CLIENT_ID", "").strip()
+    path = env.get("CAMCENSUS_OIDC_CLIENT_SECRET_FILE", "").strip()
+    if not client or not path:
+        raise EnvironmentMistake(
+            "CAMCENSUS_OIDC_ISSUER wants CAMCENSUS_OIDC_CLIENT_ID and CAMCENSUS_OIDC_CLIENT_SECRET_FILE, too"
+        )
+    return SignOn(
+        issuer,
+        client,
+        _secret(path, "client secret"),
+        env.get("CAMCENSUS_OIDC_NAME", "").strip()[:60] or "the account of your organisation",
+        tuple(dict.fromkeys(["openid", *words("CAMCENSUS_OIDC_SCOPES", "profile", env)])),
+        env.get("CAMCENSUS_OIDC_GROUPS_CLAIM", "").strip() or "groups",
+        tuple(_group_roles(env)),
+    )
+
+
+def _group_roles(env: Mapping[str, str]) -> Iterator[GroupRole]:
+    for word in words("CAMCENSUS_OIDC_ROLES", "", env):
+        group, _, given = word.rpartition("=")
+        role, _, organisation = given.partition("@")
+        if not group or role not in ROLES or not organisation:
+            raise EnvironmentMistake(
+                f"CAMCENSUS_OIDC_ROLES holds {word[:80]!r}: write GROUP=ROLE@ORGANISATION, "
+                f"where ROLE is {', '.join(ROLES)}"
+            )
+        yield GroupRole(group.strip(), role, organisation.strip())
 
 
 def secret_key(env: Mapping[str, str] = os.environ) -> str:

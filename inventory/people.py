@@ -16,7 +16,17 @@ from django.db.models import QuerySet
 from inventory import audit, rights
 from inventory.models import Membership, Organisation, Role
 
-__all__ = ["Refused", "activate", "grant", "make", "new_password", "rules", "take_away", "visible"]
+__all__ = [
+    "Refused",
+    "activate",
+    "grant",
+    "make",
+    "new_password",
+    "rules",
+    "signed_in",
+    "take_away",
+    "visible",
+]
 
 _PASSWORD_BYTES: Final = 18
 
@@ -75,7 +85,7 @@ def grant(administrator: User, person: User, organisation: Organisation, role: s
     with transaction.atomic():
         before = Membership.objects.filter(user=person, organisation=organisation).first()
         held, _ = Membership.objects.update_or_create(
-            user=person, organisation=organisation, defaults={"role": role}
+            user=person, organisation=organisation, defaults={"role": role, "by_group": False}
         )
         audit.record(
             administrator.get_username(),
@@ -136,6 +146,17 @@ def activate(administrator: User, person: User, *, active: bool) -> None:
             before={"active": before},
             after={"active": active},
         )
+
+
+def signed_in(person: User, how: str) -> None:
+    """Write down that somebody came in, by which way."""
+    audit.record(
+        person.get_username(),
+        "sign-in",
+        f"user {person.get_username()}",
+        organisation=_of(person),
+        after={"by": how},
+    )
 
 
 def _of(person: User) -> Organisation | None:

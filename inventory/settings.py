@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from inventory import environment
@@ -18,6 +19,16 @@ SECRET_KEY = environment.secret_key()
 # Whatever looks after the machine asks it by these names.
 ALLOWED_HOSTS = [*environment.words("CAMCENSUS_ALLOWED_HOSTS", ""), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = environment.words("CAMCENSUS_TRUSTED_ORIGINS", "")
+
+OIDC = environment.sign_on()
+"""The provider of single sign-on, if there is one."""
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+if OIDC is not None:
+    if find_spec("mozilla_django_oidc") is None:
+        raise environment.EnvironmentMistake(
+            "CAMCENSUS_OIDC_ISSUER wants a package more: pip install 'camcensus[oidc]'"
+        )
+    AUTHENTICATION_BACKENDS.append("inventory.single_sign_on.Backend")
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inventory.models.contacts import CloudCall, Contact
 from inventory.models.devices import Device, Facts, Finding, Identity, Sighting, SiteTally, Verdict
 from inventory.models.fleet import EnrolmentCode, Job, JobState, KnowledgePack
-from inventory.models.people import AuditEntry, Membership, Role, SavedView, SignInFailure
+from inventory.models.people import AuditEntry, Membership, Role, SavedView, SignInFailure, SignOnIdentity
 from inventory.models.places import Kind, Organisation, Sensitivity, Site, Subnet
 from inventory.models.removal import Alert, DailyStep, Deadline, Plan, PlanChange
 from inventory.models.runs import Agent, ApiToken, Run, RunPart
@@ -39,6 +39,7 @@ __all__ = [
     "Sensitivity",
     "Sighting",
     "SignInFailure",
+    "SignOnIdentity",
     "Site",
     "SiteTally",
     "Subnet",

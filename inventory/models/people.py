@@ -9,7 +9,7 @@ from django.db import models
 
 from inventory.models.places import Organisation
 
-__all__ = ["AuditEntry", "Membership", "Role", "SavedView", "SignInFailure"]
+__all__ = ["AuditEntry", "Membership", "Role", "SavedView", "SignInFailure", "SignOnIdentity"]
 
 
 class Role(models.TextChoices):
@@ -27,12 +27,30 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    by_group = models.BooleanField(default=False, editable=False)
+    """Whether a group of the provider gives it: it ends when the group does."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "organisation"], name="membership")]
 
     def __str__(self) -> str:
         return f"{self.user} {self.role}"
+
+
+class SignOnIdentity(models.Model):
+    """Who somebody is to a provider of OpenID Connect: issuer with subject, which nobody else ever has."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "sign-on identities"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="sign_on_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
 
 
 class AuditEntry(models.Model):

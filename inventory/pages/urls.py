@@ -24,6 +24,8 @@ __all__ = ["urlpatterns"]
 
 urlpatterns: list[URLPattern] = [
     path("sign-in", signin.sign_in, name="sign-in"),
+    path("sign-in/single", signin.sign_on, name="sign-on"),
+    path("sign-in/return", signin.sign_on_return, name="sign-on-return"),
     path("sign-out", signin.sign_out, name="sign-out"),
     path("account", signin.account, name="account"),
     path("", overview.overview, name="overview"),

@@ -20,6 +20,7 @@ from inventory import tokens
 from inventory.models import Agent, Device, Run
 from tests.inventory.making import document
 from tests.inventory.pages.scene import PASSWORD, Scene, devices
+from tests.inventory.provider import provider
 from tests.inventory.serving import Served, serving
 
 CHROMIUM = shutil.which("chromium")
@@ -154,6 +155,44 @@ def test_a_planner_takes_a_camera_down(scene: Scene, served: Served, chromium: A
     assert page.goto("/audit").status == 403
     page.get_by_role("button", name="Sign out").click()
     page.get_by_text("You have signed out").wait_for()
+
+
+@pytest.mark.parametrize("scene_database", ["sqlite"], indirect=True)
+def test_single_sign_on_leads_in_and_out(
+    scene_database: dict[str, Any], chromium: Any, tmp_path: Path
+) -> None:
+    """The button leads to the provider and back in; signing out ends the session there, too."""
+    shots = Path(os.environ.get("CAMCENSUS_SHOTS") or tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text("of the client")
+    with provider() as idp:
+        idp.knows("s-1", preferred_username="grace", groups=["cctv"])
+        with serving(
+            scene_database,
+            tmp_path / "state",
+            CAMCENSUS_OIDC_ISSUER=idp.issuer,
+            CAMCENSUS_OIDC_CLIENT_ID="camcensus",
+            CAMCENSUS_OIDC_CLIENT_SECRET_FILE=str(secret),
+            CAMCENSUS_OIDC_NAME="Northshire",
+            CAMCENSUS_OIDC_ROLES="cctv=planner@Northshire Council",
+        ) as served:
+            browser = chromium()
+            for width in WIDTHS:
+                page, _ = _visit(browser, served, width)
+                page.goto("/sites")
+                page.screenshot(path=shots / f"sign-in-single-{width}.png", full_page=True)
+                assert _violations(page) == []
+            page.get_by_role("link", name="Sign in with Northshire").click()
+            page.get_by_placeholder("sub").fill("s-1")
+            page.get_by_role("button", name="Authorize").click()
+            page.get_by_role("heading", name="Sites", exact=True).wait_for()
+            page.goto("/account")
+            page.get_by_role("cell", name="Planner").wait_for()
+            page.screenshot(path=shots / "account-single-390.png", full_page=True)
+            assert _violations(page) == []
+            page.get_by_role("button", name="Sign out").click()
+            page.wait_for_url(f"{idp.issuer}/oauth2/end_session**")
+            assert page.goto("/sites").url.startswith(f"http://127.0.0.1:{served.port}/sign-in")
 
 
 def _addresses(scene: Scene) -> dict[str, str]:
