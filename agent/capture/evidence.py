@@ -2,7 +2,8 @@
 
 Evidence is a frame that told the census anything new: the first sight of a host, an open port,
 any Fact. What a TCP connection or fragments told came in several frames: the latest of each are
-held back until it is known. Layout after draft-ietf-opsawg-pcapng.
+held back until it is known. Secrets are masked before anything is written. Layout after
+draft-ietf-opsawg-pcapng.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final
 
 from agent.capture import decode as layers
+from agent.capture.masking import Masking
 from agent.capture.savefile import Frame
-from agent.wire import Message
+from agent.wire import ASKED, OPEN_PORT, SIGHTING, Message
 
 __all__ = ["Evidence"]
 
@@ -30,6 +32,8 @@ _NAME: Final = 2
 _RESOLUTION: Final = 9
 _APPLICATION: Final = 4
 _NANOSECONDS: Final = 9
+_BARE: Final = frozenset({SIGHTING, OPEN_PORT, ASKED})
+"""What is told of a frame that nobody has read: who sent it, to which port."""
 
 _Key = tuple[object, ...]
 
@@ -62,11 +66,14 @@ class Evidence:
         self._faces: dict[tuple[str, int], int] = {}
         self._held: OrderedDict[_Key, _Held] = OrderedDict()
         self._size = 0
+        self._masking = Masking()
         self.written = 0
         self._begin()
 
     def offer(self, frame: Frame, interface: str, told: Iterable[Message]) -> None:
         """Take a frame that was read, with those of its messages that were news."""
+        told = list(told)
+        read = any(message.protocol not in _BARE for message in told)
         key = _key_of(frame)
         if key is not None:
             self._hold((interface, *key), frame)
@@ -74,20 +81,21 @@ class Evidence:
         for message in told:
             part = self._part(message, interface)
             if part is not None:
-                self._release(part, interface, _reason(message))
+                self._release(part, interface, _reason(message), read=read)
             else:
                 alone.append(_reason(message))
         if alone and key is None:
-            self._write(frame, interface, "; ".join(alone))
+            for masked in self._masking.masked([frame], read=read):
+                self._write(masked, interface, "; ".join(alone))
         elif alone and key is not None and (interface, *key) in self._held:
-            self._release((interface, *key), interface, "; ".join(alone))
+            self._release((interface, *key), interface, "; ".join(alone), read=read)
 
     def finish(self, interface: str, told: Iterable[Message]) -> None:
         """Take messages that were news once listening had ended: the frames of their connections."""
         for message in told:
             part = self._part(message, interface)
             if part is not None:
-                self._release(part, interface, _reason(message))
+                self._release(part, interface, _reason(message), read=message.protocol not in _BARE)
 
     def _part(self, message: Message, interface: str) -> _Key | None:
         """The held connection in which a message was said, if it is one."""
@@ -128,11 +136,12 @@ class Evidence:
         )
         self._out.write(_block(0x0A0D0D0A, body))
 
-    def _release(self, key: _Key, interface: str, why: str) -> None:
+    def _release(self, key: _Key, interface: str, why: str, *, read: bool) -> None:
         held = self._held.pop(key)
         self._size -= held.size
-        for number, frame in enumerate(held.frames, start=1):
-            last = number == len(held.frames)
+        frames = self._masking.masked(held.frames, read=read)
+        for number, frame in enumerate(frames, start=1):
+            last = number == len(frames)
             self._write(frame, interface, why if last else "")
 
     def _write(self, frame: Frame, interface: str, why: str) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 
 from agent import http_wire
 from agent.paths import masked
+from agent.redaction import redacted
 from agent.wire import Ask, Probe, Target, Transport
 from fingerprints.model import Fact
 
@@ -210,7 +211,7 @@ def _answer(payload: bytes, asked: bytes) -> Iterator[Fact]:
         yield Fact("http.path", f"{masked(path)} {response.status}")
     for name, value in response.head.headers:
         if name in {"server", "www-authenticate", "location"} and value:
-            yield Fact(f"http.{name}", value)
+            yield Fact(f"http.{name}", redacted(value) if name == "location" else value)
         elif name in _HEADERS and value:
             yield Fact("http.header", f"{name}: {_no_session(name, value)}")
     if response.body:
@@ -243,7 +244,7 @@ def _page(text: str) -> Iterator[Fact]:
     title = _TITLE.search(text[: 4 * _BODY])
     if title and title[1].strip():
         yield Fact("http.title", " ".join(html.unescape(title[1]).split()))
-    yield Fact("http.body", text[:_BODY])
+    yield Fact("http.body", redacted(text[:_BODY]))
 
 
 def _favicon(body: bytes) -> int:

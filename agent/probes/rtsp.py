@@ -8,6 +8,7 @@ from typing import Final
 
 from agent import http_wire
 from agent.paths import path_of
+from agent.redaction import redacted
 from agent.wire import Ask, Probe, Target
 from fingerprints.model import MAX_TEXT, Fact
 
@@ -107,7 +108,7 @@ def _answer(head: http_wire.Head, payload: bytes) -> Iterator[Fact]:
         # Only lines whose end was seen are certain.
         text = text[: text.rfind("\n") + 1]
     if text.strip():
-        yield Fact("rtsp.sdp", text.strip().replace("\r\n", "\n"))
+        yield Fact("rtsp.sdp", redacted(text.strip().replace("\r\n", "\n")))
 
 
 def _request_facts(head: http_wire.Head) -> Iterator[Fact]:
