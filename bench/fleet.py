@@ -31,7 +31,7 @@ REPO: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 from agent.outbox.parts import parts_of
-from bench.inventory import DAY, START, device
+from bench.inventory_reports import DAY, START, device
 from exchange.keys import SigningKey
 from exchange.parcel import Parcel
 from exchange.subjects import reports_of

@@ -1,207 +1,320 @@
-"""Measures how fast the inventory takes reports in, on SQLite as on PostgreSQL.
+"""Measures the central inventory at the size of a country, on a PostgreSQL that it starts itself.
 
-Devices are the size of real ones (eight pieces of evidence, fifteen facts, some 3 KB of JSON) in
-parts of 500, read from bytes. `first` has never been seen: every row of it is new. `again` is the
-same fleet a day later, as most reports are: found, compared, intervals extended. The figure named
-in the project's goals is `again`; both are printed.
+    python bench/inventory.py --json                              10,000 sites, 2 million devices
+    python bench/inventory.py --sites 100 --devices 20000         a small one
+    python bench/inventory.py --store FOLDER                      keeps the database there, for another turn
+    python bench/inventory.py --only ingest|sqlite|pages [--profile]
 
-    python bench/inventory.py --devices 20000 --json
-    CAMCENSUS_BENCH_URL=postgresql://... adds PostgreSQL
+It fills the database with a year of daily scans (`bench/inventory_store.py`), then measures
+
+- ingest: four agents at once send whole days of sites that have hundreds of devices, in parts of 500, into
+  the full store, then into SQLite (`bench/inventory_reports.py`). `first`: devices never seen. `changed`: known
+  ones of which all is new. What stands without a word is the everyday case: found, compared, intervals
+  extended. The peer upserts the same devices, from the same bytes, into one table; days are taken in turns,
+  and a ratio is the median of how many of our days the peer does in one of ours.
+- pages and lists (`bench/inventory_pages.py`), each asked for many times with different parameters.
+
+While measured, PostgreSQL writes to disk what it says is written. It needs some 20 GB on the disk of
+the folder for temporary files, or on that of `--store`.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
+import contextlib
 import json
-import os
-import pstats
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 REPO: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
-PART: Final = 500
-START: Final = datetime(2026, 3, 1, 6, tzinfo=UTC)
-DAY: Final = timedelta(days=1)
+from bench.inventory_reports import DAY, PART, START
+from bench.inventory_store import Store, fill
+from tests.inventory.postgresql import Server
+from tests.inventory.serving import environment
+
+AGENTS: Final = 4
+ROUNDS: Final = 3
+NEW: Final = 8_000_000
+"""The number from which on devices were never seen."""
+_NAME: Final = "inventory"
+_FILLING: Final = (
+    "-c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=8GB"
+    " -c shared_buffers=2GB -c autovacuum=off"
+)
+_SERVING: Final = (
+    "-c shared_buffers=4GB -c effective_cache_size=12GB -c work_mem=32MB -c max_wal_size=8GB"
+    " -c random_page_cost=1.1 -c checkpoint_timeout=15min"
+)
+_PEER: Final = """CREATE TABLE IF NOT EXISTS peer (mac {text} PRIMARY KEY, site bigint, address {text}, serial {text},
+    manufacturer {text}, model {text}, firmware {text}, finding {text}, first_seen {time}, last_seen {time})"""
+
+Figures = dict[str, dict[str, Any]]
 
 
-def device(number: int, at: datetime) -> dict[str, Any]:
-    """One camera of the fleet."""
-    low = f"{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
-    address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-    stamp = (at + timedelta(seconds=number % 600)).isoformat().replace("+00:00", "Z")
-    scopes = [
-        f"onvif://www.onvif.org/{name}/value-{number % 97}" for name in ("hardware", "name", "location")
+@dataclass(slots=True)
+class Bench:
+    """What was asked for, with the figures so far."""
+
+    sites: int
+    devices: int
+    ingest: int
+    requests: int
+    profile: bool
+    figures: Figures = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """What measures the same again."""
+        return f"python bench/inventory.py --sites {self.sites} --devices {self.devices} --ingest {self.ingest} --json"
+
+    def put(self, name: str, value: float, unit: str) -> None:
+        """Keep a figure."""
+        self.figures[name] = {
+            "value": round(value, 2 if value < 100 else 0),
+            "unit": unit,
+            "command": self.command,
+        }
+        say(f"{name:44} {value:>12,.2f} {unit}")
+
+
+def say(text: str) -> None:
+    """Tell whoever watches."""
+    sys.stderr.write(f"{text}\n")
+
+
+@contextlib.contextmanager
+def agents(
+    count: int, env: Mapping[str, str], *, profile: bool
+) -> Iterator[Callable[[list[dict[str, Any]]], float]]:
+    """Processes that take reports in; gives what lets each do its share of a day, and says how long it took."""
+    words = ["--profile"] if profile else []
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(REPO / "bench/inventory_reports.py"), f"agent-{number + 1}", *words],
+            env=dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(count)
     ]
-    return {
-        "id": address,
-        "manufacturer": ("Hikvision", "Dahua", "Axis")[number % 3],
-        "brand": "Hikvision",
-        "device_class": "camera",
-        "model": "DS-2CD2042WD-I",
-        "line": None,
-        "channels": None,
-        "firmware": "V5.4.5",
-        "serial": f"DS-2CD2042WD-I2016{number:09d}",
-        "mac": f"28:57:be:{low}",
-        "confidence": 0.998,
-        "level": "confirmed",
-        "finding": ("flagged", "flagged", "clear")[number % 3],
-        "policies": ["uk-2022-sensitive-sites"],
-        "policy_matches": [
-            {
-                "policy": "uk-2022-sensitive-sites",
-                "entry": "Hikvision",
-                "basis": "A basis of some length, as policies have one: " * 4,
-                "in_force_from": "2022-11-24",
-            }
-        ],
-        "evidence": [
-            {
-                "rule": f"hikvision.onvif-scope.rule-{place}",
-                "family": "onvif",
-                "field": "onvif.scope",
-                "text": scopes[place % 3],
-                "claims": {"manufacturer": "Hikvision"},
-                "weight": 5.42,
-                "proof": False,
-                "status": "stable",
-            }
-            for place in range(8)
-        ],
-        "conflicts": [],
-        "notes": [],
-        "problems": [],
-        "addresses": [address],
-        "macs": [f"28:57:be:{low}"],
-        "hostnames": [],
-        "ports": [80, 554],
-        "vlans": [],
-        "first_seen": stamp,
-        "last_seen": stamp,
-        "site": None,
-        "observations": [
-            {"field": "onvif.scope", "text": f"{scopes[place % 3]}/{place}", "read_as": "ws-discovery"}
-            for place in range(14)
-        ]
-        + [
-            {
-                "field": "onvif.endpoint",
-                "text": f"urn:uuid:5f5a69c2-e0ae-504f-829b-{number:012x}",
-                "read_as": "ws-discovery",
-            }
-        ],
-    }
+
+    def told(process: subprocess.Popen[str], line: str) -> None:
+        if process.stdin is not None:
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+
+    def heard(process: subprocess.Popen[str]) -> str:
+        line = process.stdout.readline() if process.stdout is not None else ""
+        if not line:
+            raise SystemExit("an agent failed")
+        return line
+
+    def day(shares: list[dict[str, Any]]) -> float:
+        for process, share in zip(running, shares, strict=True):
+            told(process, json.dumps(share))
+        for process in running:
+            heard(process)
+        began = time.monotonic()
+        for process in running:
+            told(process, "go")
+        for process in running:
+            heard(process)
+        return time.monotonic() - began
+
+    try:
+        yield day
+    finally:
+        for process in running:
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()
 
 
-def parts(count: int, at: datetime) -> list[bytes]:
-    """The report of one day, in parts, as bytes."""
-    stamp = at.isoformat().replace("+00:00", "Z")
-    run = {
-        "command": "scan",
-        "version": "0.1.0",
-        "started": stamp,
-        "finished": stamp,
-        "targets": ["10.0.0.0/8"],
-    }
+def shares(
+    places: Sequence[tuple[int, int, int]], name: str, at: datetime, *, peer: bool
+) -> list[dict[str, Any]]:
+    """What each agent does of a day: every fourth site."""
     return [
-        json.dumps(
-            {
-                "schema": 1,
-                "devices": [device(number, at) for number in range(start, min(start + PART, count))],
-                "coverage": {"incomplete": False},
-                "problems": [],
-                "run": run,
-            }
-        ).encode()
-        for start in range(0, count, PART)
+        {"sites": places[number::AGENTS], "name": name, "at": at.isoformat(), "peer": peer}
+        for number in range(AGENTS)
     ]
 
 
-def measure(count: int, days: int, *, profile: bool) -> dict[str, float]:
-    """Fill the database that the environment names; gives devices a second by name."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "inventory.settings"
-    import django  # noqa: PLC0415 - after the environment
+def ingest(
+    bench: Bench, base: str, known: Sequence[tuple[int, int, int]], start: datetime, env: Mapping[str, str]
+) -> None:
+    """Days in turns with the peer; `known` are sites with the first of their devices, and how many."""
+    new = [(site, NEW + place * 10_000, count) for place, (site, _, count) in enumerate(known)]
+    count = sum(share[2] for share in known)
+    rates: dict[str, list[float]] = defaultdict(list)
+    with agents(AGENTS, env, profile=bench.profile) as day:
+        at = start
 
-    django.setup()
-    from django.core.management import call_command  # noqa: PLC0415 - after the settings
+        def take(kind: str, places: Sequence[tuple[int, int, int]], *, peer: bool = False) -> None:
+            seconds = day(shares(places, f"{kind}-{at:%d}", at, peer=peer))
+            rates[f"{kind}{'.peer' if peer else ''}"].append(count / seconds)
 
-    from inventory.ingest.service import Submission, receive  # noqa: PLC0415 - after the settings
-    from inventory.models import Kind, Organisation, Site  # noqa: PLC0415 - after the settings
-    from inventory.unpacking import read_report  # noqa: PLC0415 - after the settings
+        take("changed", known)
+        take("first", known, peer=True)
+        for _ in range(ROUNDS):
+            at += DAY
+            take("again", known)
+            take("again", known, peer=True)
+        at += DAY
+        take("first", new)
+        take("first", new, peer=True)
+    for kind in ("again", "first", "changed"):
+        middle = "" if kind == "again" else f"_{kind}"
+        bench.put(f"ingest.{base}{middle}_devices_per_s", statistics.median(rates[kind]), "devices/s")
+        if peer := rates.get(f"{kind}.peer"):
+            bench.put(f"ingest.{base}{middle}_peer_devices_per_s", statistics.median(peer), "devices/s")
+            ratio = statistics.median(
+                a / b for a, b in zip(rates[kind], peer[-len(rates[kind]) :], strict=True)
+            )
+            bench.put(f"ingest.{base}{middle}_ratio", ratio, "of a bare upsert into one table")
+    say("  again: " + ", ".join(f"{rate:,.0f}" for rate in rates["again"]))
 
-    call_command("migrate", verbosity=0)
-    owner, _ = Organisation.objects.get_or_create(name="Council", kind=Kind.COUNCIL)
-    places = [
-        Site.objects.get_or_create(code=f"s{place}", defaults={"name": "s", "organisation": owner})[0]
-        for place in range((count + PART - 1) // PART)
-    ]
-    rates: dict[str, float] = {}
-    watch = cProfile.Profile()
-    for day in range(days):
-        bodies = parts(count, START + day * DAY)
-        began = time.perf_counter()
-        if profile and day == days - 1:
-            watch.enable()
-        for place, body in zip(places, bodies, strict=True):
-            receive(Submission(f"day-{day}", place, read_report(body)))
-        watch.disable()
-        rate = count / (time.perf_counter() - began)
-        name = "first" if day == 0 else "again"
-        rates[name] = max(rate, rates.get(name, 0.0))
-    if profile:
-        pstats.Stats(watch, stream=sys.stderr).sort_stats("tottime").print_stats(25)
-    return rates
+
+def on_sqlite(bench: Bench) -> None:
+    """Four agents into one new file."""
+    with tempfile.TemporaryDirectory(prefix="camcensus-bench-") as folder:
+        described = {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/inventory.sqlite3"}
+        env = environment(described, Path(folder))
+        count = max(1, bench.ingest // AGENTS // PART // 2) * PART
+        places = [(place + 1, place * 10_000, count) for place in range(AGENTS * 2)]
+        script = (
+            "import django; django.setup()\n"
+            "from django.core.management import call_command\n"
+            "from django.db import connection\n"
+            "from inventory.models import Agent, Organisation, Site\n"
+            "call_command('migrate', verbosity=0)\n"
+            "owner = Organisation.objects.create(name='Council')\n"
+            f"for n in range({AGENTS}): Agent.objects.create(name=f'agent-{{n + 1}}', organisation=owner)\n"
+            f"for n in range({AGENTS * 2}): Site.objects.create(code=f's{{n}}', name='s', organisation=owner)\n"
+            f"connection.cursor().execute('''{_PEER.format(text='text', time='text')}''')\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**env, "DJANGO_SETTINGS_MODULE": "inventory.settings"},
+            check=True,
+        )
+        ingest(bench, "sqlite", places, START, env)
+
+
+def on_postgresql(bench: Bench, folder: Path, only: str) -> None:
+    """Fill, unless it is filled; then measure."""
+    note = folder / "filled.json"
+    if not note.exists():
+        with Server.started(_FILLING, kept=folder) as server:
+            note.write_text(json.dumps(asdict(filled(bench, server)), default=str))
+    told = json.loads(note.read_text())
+    bench.sites, bench.devices = told["sites"], told["devices"]
+    bench.put("store.bytes_per_device_year", told["size"] / told["devices"], "bytes")
+    bench.put("store.gigabytes", told["size"] / 1e9, "GB")
+    bench.put("store.fill_s", told["seconds"], "s")
+    with Server.started(_SERVING, kept=folder) as server:
+        env = environment(server.described(_NAME), folder)
+        if only in {"", "pages"}:
+            pages(bench, env)
+        if only in {"", "ingest"}:
+            with connected(server) as link:
+                link.execute(_PEER.format(text="text", time="timestamptz"))
+                link.execute("TRUNCATE peer")
+                # Full parts alone, of sites that are large enough, spread over the country.
+                rows = link.execute(
+                    "SELECT site_id, min(id) - 1, count(*) / %s * %s FROM inventory_device WHERE id <= %s"
+                    " GROUP BY site_id HAVING count(*) >= %s ORDER BY hashint8(site_id)",
+                    [PART, PART, bench.devices, PART],
+                ).fetchall()
+                last = link.execute("SELECT max(finished) FROM inventory_run").fetchone()[0]
+            ingest(bench, "postgresql", enough(rows, bench.ingest), last + DAY - timedelta(hours=4), env)
+
+
+def enough(rows: Sequence[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
+    """The first of `rows` that have `count` devices together."""
+    found, left = [], count
+    for site, first, devices in rows:
+        if left <= 0:
+            break
+        found.append((site, first, min(devices, left)))
+        left -= devices
+    return found
+
+
+@contextlib.contextmanager
+def connected(server: Server) -> Iterator[Any]:
+    """A connection that commits by itself."""
+    import psycopg  # noqa: PLC0415 - only where there is a server
+
+    with psycopg.connect(host=str(server.folder), dbname=_NAME, user="camcensus", autocommit=True) as link:
+        yield link
+
+
+def filled(bench: Bench, server: Server) -> Store:
+    """A full database."""
+    server.create(_NAME)
+    env = environment(server.described(_NAME), server.folder)
+    subprocess.run([sys.executable, "-P", "-m", "agent.cli", "inventory", "migrate"], env=env, check=True)
+    began = time.monotonic()
+    return fill(
+        lambda: connected(server),
+        bench.sites,
+        bench.devices,
+        lambda text: say(f"  {time.monotonic() - began:6.0f} s  {text}"),
+    )
+
+
+def pages(bench: Bench, env: Mapping[str, str]) -> None:
+    """Each page and each list."""
+    done = subprocess.run(
+        [sys.executable, str(REPO / "bench/inventory_pages.py"), str(bench.requests)],
+        env=dict(env),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    for name, times in json.loads(done.stdout).items():
+        for kind, value in times.items():
+            bench.put(f"{name}.{kind}_ms", value, "ms")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure each database in a process of its own."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--devices", type=int, default=20_000)
-    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--sites", type=int, default=10_000)
+    parser.add_argument("--devices", type=int, default=2_000_000)
+    parser.add_argument("--ingest", type=int, default=40_000, help="devices of a day that agents send")
+    parser.add_argument("--requests", type=int, default=60, help="how often each page is asked for")
+    parser.add_argument("--only", choices=("ingest", "sqlite", "pages"), default="")
+    parser.add_argument("--store", type=Path, help="keep the database in this folder, or take the one there")
+    parser.add_argument("--profile", action="store_true", help="where the agents' time goes, on stderr")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
-    if given.here:
-        print(json.dumps(measure(given.devices, given.days, profile=given.profile)))
-        return 0
-    words = [f"--devices={given.devices}", f"--days={given.days}", *(["--profile"] if given.profile else [])]
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        urls = {"sqlite": f"sqlite://{folder}/inventory.sqlite3"}
-        if os.environ.get("CAMCENSUS_BENCH_URL"):
-            urls["postgresql"] = os.environ["CAMCENSUS_BENCH_URL"]
-        for name, url in urls.items():
-            done = subprocess.run(
-                [sys.executable, __file__, "--here", *words],
-                env={**os.environ, "CAMCENSUS_DATABASE_URL": url},
-                check=True,
-                stdout=subprocess.PIPE,
-            )
-            command = f"python bench/inventory.py --devices {given.devices} --days {given.days}"
-            for kind, rate in json.loads(done.stdout).items():
-                key = (
-                    f"ingest.{name}_devices_per_s"
-                    if kind == "again"
-                    else f"ingest.{name}_{kind}_devices_per_s"
-                )
-                found[key] = {"value": round(rate), "unit": "devices/s", "command": command}
+    bench = Bench(given.sites, given.devices, given.ingest, given.requests, given.profile)
+    if given.only in {"", "sqlite"}:
+        on_sqlite(bench)
+    if given.only != "sqlite":
+        folder = given.store or Path(tempfile.mkdtemp(prefix="camcensus-bench-"))
+        try:
+            on_postgresql(bench, folder.resolve(), given.only)
+        finally:
+            if given.store is None:
+                shutil.rmtree(folder, ignore_errors=True)
     if given.json:
-        print(json.dumps(found))
-    else:
-        for key, row in found.items():
-            print(f"{key:44} {row['value']:>10,} {row['unit']}")
+        print(json.dumps(bench.figures))
     return 0
 
 
