@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import orjson
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import DateTimeField, Model
 from django.db.models.fields import Field
 
@@ -50,6 +51,25 @@ def _columns(fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]) -
     return columns
 
 
+def _loading(cursor: CursorWrapper) -> None:
+    """Let psycopg read times by itself: Django's reader, which is there for other time zones, is slow."""
+    if _is_postgresql():
+        from psycopg.types.datetime import TimestamptzLoader  # noqa: PLC0415 - only where it is installed
+
+        cursor.cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+
+
+def _array(values: Sequence[Any]) -> str:
+    """An array as PostgreSQL writes it; psycopg would ask of each item what it is."""
+    return "{" + ",".join([_item(value) for value in values]) + "}"
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "NULL" if value is None else f'"{value}"'
+
+
 def _arrays(fields: Sequence[Field[Any, Any]]) -> str:
     return ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
 
@@ -73,7 +93,7 @@ def insert(
         elif unless_there:
             cursor.execute(
                 f"INSERT INTO {into} SELECT * FROM unnest({_arrays(fields)}) ON CONFLICT DO NOTHING",  # noqa: S608 - own names
-                _columns(fields, rows),
+                [_array(column) for column in _columns(fields, rows)],
             )
         else:
             # An array of JSON texts is escaped item by item in Python; COPY does it in C.
@@ -97,7 +117,7 @@ def update(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any
             cursor.execute(
                 f"UPDATE {table} SET {settings} FROM unnest({_arrays(fields)}) AS new({new})"  # noqa: S608 - own names
                 f" WHERE {table}.id = new.id",
-                columns,
+                [_array(column) for column in columns],
             )
         else:
             settings = ", ".join(f"{name} = %s" for name in names)
@@ -112,13 +132,13 @@ def delete(model: type[Model], ids: Iterable[int], column: str = "id") -> None:
     gone = list(ids)
     if gone:
         with connection.cursor() as cursor:
-            where, values = _within(column, gone)
+            where, values = _within(model, column, gone)
             cursor.execute(f"DELETE FROM {_table(model)} WHERE {where}", [values])  # noqa: S608 - own names
 
 
-def _within(column: str, values: Sequence[Any]) -> tuple[str, Any]:
+def _within(model: type[Model], column: str, values: Sequence[Any]) -> tuple[str, Any]:
     if _is_postgresql():
-        return f"{column} = ANY(%s)", list(values)
+        return f"{column} = ANY({_arrays(_fields(model, [column]))})", _array(values)
     return f"{column} IN (SELECT value FROM json_each(%s))", orjson.dumps(list(values)).decode()  # noqa: S608 - own names
 
 
@@ -134,10 +154,11 @@ def select(
     """The columns `names` of all rows whose `column` is one of `values`; `also` is a further condition."""
     if not values:
         return []
-    where, array = _within(column, values)
+    where, array = _within(model, column, values)
     plain = _is_postgresql()
     more = [at if plain or not isinstance(at, datetime) else _stored(at) for at in given]
     with connection.cursor() as cursor:
+        _loading(cursor)
         cursor.execute(
             f"SELECT {_selected(model, names)} FROM {_table(model)} WHERE {where}{also}",  # noqa: S608 - own names
             [array, *more],
@@ -149,26 +170,28 @@ def select(
 def pairs(
     model: type[Model], names: Sequence[str], columns: tuple[str, str], values: Sequence[tuple[Any, Any]]
 ) -> list[tuple[Any, ...]]:
-    """The columns `names` of all rows in which `columns` hold one of the pairs of `values`."""
+    """For each row in which `columns` hold one of `values`: which of them, then the columns `names`."""
     if not values:
         return []
     wanted = _selected(model, names)
     first, second = columns
     with connection.cursor() as cursor:
+        _loading(cursor)
         if _is_postgresql():
             cursor.execute(
-                f"SELECT {wanted} FROM unnest({_arrays(_fields(model, columns))}) AS given(a, b)"  # noqa: S608 - own names
+                f"SELECT given.place - 1, {wanted} FROM unnest({_arrays(_fields(model, columns))})"  # noqa: S608 - own names
+                f" WITH ORDINALITY AS given(a, b, place)"
                 f" JOIN {_table(model)} ON {first} = given.a AND {second} = given.b",
-                [list(column) for column in zip(*values, strict=True)],
+                [_array(column) for column in zip(*values, strict=True)],
             )
             return cast("list[tuple[Any, ...]]", cursor.fetchall())
         # The order is ours: SQLite would read the whole table to look each row up among what is given.
         cursor.execute(
-            f"SELECT {wanted} FROM json_each(%s) AS given CROSS JOIN {_table(model)}"  # noqa: S608 - own names
+            f"SELECT given.key, {wanted} FROM json_each(%s) AS given CROSS JOIN {_table(model)}"  # noqa: S608 - own names
             f" ON {first} = given.value ->> 0 AND {second} = given.value ->> 1",
             [orjson.dumps(values).decode()],
         )
-        return _read(model, names, cast("list[tuple[Any, ...]]", cursor.fetchall()))
+        return _read(model, names, cast("list[tuple[Any, ...]]", cursor.fetchall()), after=1)
 
 
 def _selected(model: type[Model], names: Sequence[str]) -> str:
@@ -182,9 +205,12 @@ def _selected(model: type[Model], names: Sequence[str]) -> str:
     )
 
 
-def _read(model: type[Model], names: Sequence[str], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows of SQLite with the times that they hold in UTC."""
-    places = [place for place, field in enumerate(_fields(model, names)) if isinstance(field, DateTimeField)]
+def _read(
+    model: type[Model], names: Sequence[str], rows: list[tuple[Any, ...]], after: int = 0
+) -> list[tuple[Any, ...]]:
+    """Rows of SQLite with the times that they hold in UTC; `names` stand after so many others."""
+    fields = enumerate(_fields(model, names), after)
+    places = [place for place, field in fields if isinstance(field, DateTimeField)]
     if not places or not rows:
         return rows
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True))

@@ -287,8 +287,12 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
     for site in Site.objects.filter(pk__in=removed):
         if verification.verify_site(site):
             left.add(site.pk)
-    stale = Site.objects.filter(pk__in={run.site_id for run in runs.values()}, stale=True)
-    left.update(stale.values_list("pk", flat=True))
+    # A site is counted once, with the last part of its report; until then it is known to be uncounted.
+    coming = {run.site_id for run in runs.values() if run.parts_received < run.parts}
+    if left & coming:
+        Site.objects.filter(pk__in=left & coming, stale=False).update(stale=True)
+    stale = Site.objects.filter(pk__in={run.site_id for run in runs.values()} - coming, stale=True)
+    left = (left - coming) | set(stale.values_list("pk", flat=True))
     if left:
         tallies.refresh(sorted(left))
 

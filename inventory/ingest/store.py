@@ -68,7 +68,7 @@ _STATE: Final = [
     "said_bytes",
 ]
 _AT_SIGHT: Final = [
-    "site_id", "said_bytes", "id", "address", "vlan", "first_seen", "last_seen", "plan_state",
+    "id", "address", "vlan", "first_seen", "last_seen", "plan_state",
 ]  # fmt: skip
 
 
@@ -227,9 +227,9 @@ def _familiar(
         for seen, context in zip(glances, contexts, strict=True)
         if seen is not None and (seen.site is None or seen.site in context.site_names)
     }
+    pairs = list(wanted)
     kept = {
-        (site, digest if isinstance(digest, str) else digest.hex): row
-        for site, digest, *row in bulk.pairs(Device, _AT_SIGHT, ("site_id", "said_bytes"), list(wanted))
+        pairs[place]: row for place, *row in bulk.pairs(Device, _AT_SIGHT, ("site_id", "said_bytes"), pairs)
     }
     found = {}
     taken = set(given)

@@ -99,3 +99,12 @@ def test_two_parts_of_one_report(database: dict[str, Any]) -> None:
     receive_together(rows)
     run = Run.objects.get()
     assert (run.parts_received, run.accepted, run.complete) == (3, 3, True)
+
+
+def test_a_site_is_counted_with_the_last_part(database: dict[str, Any]) -> None:
+    """Until then what stood before stands, and the site is known to be uncounted."""
+    assert database
+    for number in (1, 2, 3):
+        receive(Submission("a", site(), document([camera(number)]), agent(), number, 3))
+        assert sum(SiteTally.objects.values_list("count", flat=True)) == (3 if number == 3 else 0)
+        assert site().stale is (number < 3)
