@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TextIO
 
 from fingerprints.codec import device_to_json
@@ -11,7 +11,7 @@ from fingerprints.model import Device, Report
 from reporters.provenance import oui_date, policy_dates, rules_version
 from reporters.text import visible
 
-__all__ = ["COLUMNS", "write"]
+__all__ = ["COLUMNS", "rows_of", "write"]
 
 _AS_THEY_ARE: Final = (
     "finding",
@@ -54,9 +54,15 @@ def write(report: Report, out: TextIO) -> None:
     """Put a header and one row a device on `out`, lines ended as RFC 4180 has them."""
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
+    for row in rows_of(report):
+        writer.writerow([_cell(value) for value in row])
+
+
+def rows_of(report: Report) -> Iterator[list[object]]:
+    """One row a device, a value for each of `COLUMNS`; texts are as the devices wrote them."""
     run = (rules_version(report.run), oui_date(report.run), policy_dates(report.run))
     for device in report.devices:
-        writer.writerow([_cell(value) for value in (*_row(device, device_to_json(device)), *run)])
+        yield [*_row(device, device_to_json(device)), *run]
 
 
 def _row(device: Device, shown: Mapping[str, Any]) -> list[object]:

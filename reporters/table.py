@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO
 
 from fingerprints.explain import place_in_words
-from fingerprints.model import Device, Problem, Report, Status
+from fingerprints.model import Device, Problem, Report
 from reporters.provenance import oui_date, policy_dates, rules_version
 from reporters.text import fitted, shortened, visible, width
+from reporters.words import ORDER, blind_spots, finding_in_words, maker_in_words, rank, size_in_words
 
 __all__ = ["write"]
 
@@ -27,7 +28,6 @@ _ADDRESS: Final = 17
 _MAC: Final = 17
 _CLASS: Final = 9
 _FINDING: Final = 13
-_ORDER: Final[tuple[Status, ...]] = ("flagged", "suspected", "clear", "unidentified")
 _COLOURS: Final[Mapping[str, str]] = {
     "flagged": "\x1b[1;31m",
     "suspected": "\x1b[33m",
@@ -112,20 +112,20 @@ def _devices(devices: Iterable[Device], columns: int, *, colour: bool) -> Iterat
             "FINDING",
         )
     )
-    for device in sorted(devices, key=_rank):
+    for device in sorted(devices, key=rank):
         verdict = device.verdict
         address = visible(device.addresses[0] if device.addresses else device.id)
         if width(address) > _ADDRESS:
             yield address
             address = ""
-        finding = fitted(_finding(device), _FINDING)
+        finding = fitted(finding_in_words(device), _FINDING)
         if colour:
             finding = f"{_COLOURS[device.finding.status]}{finding}{_PLAIN}"
         yield " ".join(
             (
                 fitted(address, _ADDRESS),
                 *([fitted(verdict.mac or "-", mac)] if mac else []),
-                fitted(_maker(device), maker),
+                fitted(maker_in_words(device), maker),
                 fitted(verdict.model or "-", model),
                 fitted(_CLASSES.get(verdict.device_class, verdict.device_class), _CLASS),
                 finding,
@@ -133,36 +133,13 @@ def _devices(devices: Iterable[Device], columns: int, *, colour: bool) -> Iterat
         )
 
 
-def _rank(device: Device) -> tuple[int, bool]:
-    return _ORDER.index(device.finding.status), device.verdict.device_class == "not-surveillance"
-
-
-def _maker(device: Device) -> str:
-    verdict = device.verdict
-    if verdict.manufacturer and verdict.brand and verdict.brand.startswith(f"{verdict.manufacturer} "):
-        # A line of the maker's own that carries its name, such as TP-Link Tapo.
-        return verdict.brand
-    badge = f" ({verdict.brand})" if verdict.brand not in {None, verdict.manufacturer} else ""
-    return f"{verdict.manufacturer or ('?' if badge else '-')}{badge}"
-
-
-def _finding(device: Device) -> str:
-    status = device.finding.status
-    if device.verdict.manufacturer is None:
-        return status
-    word = status.upper() if status == "flagged" else status
-    # Never rounded up: there is no certainty of 100 %.
-    share = min(int(device.verdict.confidence * 1000), 999)
-    return f"{word} {share // 10}.{share % 10}%" if share >= 900 else f"{word} {share // 10}%"
-
-
 def _summary(devices: tuple[Device, ...]) -> Iterator[str]:
     found = Counter(device.finding.status for device in devices)
-    counts = ", ".join(f"{found[status]} {status}" for status in _ORDER if found[status])
+    counts = ", ".join(f"{found[status]} {status}" for status in ORDER if found[status])
     total = f"{len(devices)} device{'' if len(devices) == 1 else 's'}"
     yield f"{total}: {counts}." if devices else "No device was seen."
-    for status in _ORDER[:2]:
-        makers = Counter(_maker(device) for device in devices if device.finding.status == status)
+    for status in ORDER[:2]:
+        makers = Counter(maker_in_words(device) for device in devices if device.finding.status == status)
         for name, count in makers.most_common():
             yield f"  {status:<10} {count:>4}  {visible(name)}"
 
@@ -171,8 +148,8 @@ def _places(devices: Iterable[Device], columns: int) -> Iterator[str]:
     """Where flagged and suspected devices are plugged in, as far as switches tell."""
     known = [
         device
-        for device in sorted(devices, key=_rank)
-        if device.location is not None and device.finding.status in _ORDER[:2]
+        for device in sorted(devices, key=rank)
+        if device.location is not None and device.finding.status in ORDER[:2]
     ]
     if not known:
         return
@@ -204,22 +181,12 @@ def _phone_home(report: Report, columns: int) -> Iterator[str]:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         times = f"{names.total()} time{'' if names.total() == 1 else 's'}"
         volume = moved[device, maker]
-        size = f", {_size(volume)}" if volume else ""
+        size = f", {size_in_words(volume)}" if volume else ""
         where = visible(places.get(device, device))
         line = f"  {where}: {visible(maker)}, {shortened(most, 80)}{more}, {times}{size}"
         yield from _wrapped(line, columns)
     if len(ranked) > _MAX_CALLERS:
         yield f"  and {len(ranked) - _MAX_CALLERS} more (--format json has all)"
-
-
-def _size(volume: int) -> str:
-    """A number of bytes in words: ``812 bytes``, ``34 kB``, ``5.6 MB``, ``7.8 GB``."""
-    if volume < 1_000:
-        return f"{volume} bytes"
-    if volume < 1_000_000:
-        return f"{volume // 1_000} kB"
-    unit, name = (1_000_000, "MB") if volume < 1_000_000_000 else (1_000_000_000, "GB")
-    return f"{volume / unit:.1f} {name}"
 
 
 def _not_seen(report: Report, columns: int) -> Iterator[str]:
@@ -237,11 +204,9 @@ def _not_seen(report: Report, columns: int) -> Iterator[str]:
 
 
 def _blind_spots(coverage: Mapping[str, object]) -> Iterator[str]:
-    """What was not seen, each with the step that would close it."""
-    rows = coverage.get("blind_spots")
-    spots = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list | tuple) else []
-    for row in spots[:_MAX_SPOTS]:
-        yield shortened(f"{row.get('what')}; {row.get('step')}", 300)
+    spots = list(blind_spots(coverage))
+    for what, step in spots[:_MAX_SPOTS]:
+        yield shortened(f"{what}; {step}", 300)
     if len(spots) > _MAX_SPOTS:
         yield f"and {len(spots) - _MAX_SPOTS} more (--format json has all)"
 

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "replay": "Read recorded captures: the same verdicts as live, offline.",
         "import": "Read what switches, DHCP servers and other tools know: who is there, on which port.",
         "identify": "Say who made each recorded device: one line out for each line in, in order.",
+        "report": "Hand over what is known: the inventory, or one report, as a document.",
         "explain": "Say why: the evidence rule by rule, and what would change the verdict.",
         "rules": "Look at the rules, check them, prove them by their examples.",
         "agent": "Scan at set times, on a machine of its own, and bring every result to the inventory.",

@@ -1,0 +1,161 @@
+"""Gives what the inventory knows of today as one report, laid out as `fingerprints.codec` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from inventory.embedded import NotKept, ready
+
+__all__ = ["TooLarge", "UnknownSite", "document"]
+
+MOST: Final = 100_000
+"""Devices of one document; the API streams any number."""
+_AT_ONCE: Final = 500
+
+
+class UnknownSite(NotKept):
+    """No site has this code or name."""
+
+
+class TooLarge(NotKept):
+    """There are more devices than one document holds."""
+
+
+def document(site: str | None = None) -> dict[str, Any]:
+    """Every device that is not verified gone, of one site (code or name) or of all.
+
+    What was not seen is what the newest run of each site did not see. Raises `UnknownSite`, `TooLarge`,
+    `NotKept`, and what the database raises.
+    """
+    ready()
+    from django.db import connections  # noqa: PLC0415 - after the settings
+    from django.db.models import Q  # noqa: PLC0415 - as above
+
+    from inventory.models import Device, Site  # noqa: PLC0415 - as above
+
+    try:
+        sites = Site.objects.all()
+        if site is not None:
+            sites = sites.filter(Q(code=site) | Q(name=site))
+            if not sites.exists():
+                raise UnknownSite(f"no site is called {site!r}")
+        devices = Device.objects.exclude(plan_state="verified-gone")
+        if site is not None:
+            devices = devices.filter(site__in=sites)
+        count = devices.count()
+        if count > MOST:
+            raise TooLarge(
+                f"{count} devices are more than one report holds ({MOST}): name a site, or read the API"
+            )
+        rows = list(_devices(devices))
+        coverage, problems, run = _runs(sites)
+    finally:
+        connections.close_all()
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "schema": 1,
+        "devices": rows,
+        "coverage": coverage,
+        "problems": problems,
+        "run": {**run, "tool": "camcensus", "command": "report", "finished": now},
+    }
+
+
+def _devices(devices: Any) -> Iterator[dict[str, Any]]:
+    from inventory.models import Finding, Sighting, Verdict  # noqa: PLC0415 - after the settings
+
+    chosen = devices.select_related("site", "plan").order_by("site__code", "id")
+    keys = list(chosen.values_list("pk", flat=True))
+    for start in range(0, len(keys), _AT_ONCE):
+        part = keys[start : start + _AT_ONCE]
+        # The newest of each comes last, and stays.
+        verdicts = {
+            row.device_id: row for row in Verdict.objects.filter(device__in=part).order_by("since", "pk")
+        }
+        findings = {
+            row.device_id: row for row in Finding.objects.filter(device__in=part).order_by("since", "pk")
+        }
+        places: dict[int, list[str]] = {}
+        for row in Sighting.objects.filter(device__in=part).order_by("-last_seen"):
+            if row.address and row.address not in places.setdefault(row.device_id, []):
+                places[row.device_id].append(row.address)
+        for device in chosen.filter(pk__in=part).select_related("facts"):
+            yield _device(device, verdicts.get(device.pk), findings.get(device.pk), places.get(device.pk, []))
+
+
+def _device(device: Any, verdict: Any, finding: Any, addresses: list[str]) -> dict[str, Any]:
+    said = dict(verdict.said) if verdict is not None else {}
+    facts = getattr(device, "facts", None)
+    notes = [*said.get("notes", ()), *_removal(device)]
+    return {
+        **said,
+        "id": device.address or device.mac or f"device-{device.pk}",
+        "manufacturer": device.manufacturer or None,
+        "brand": device.brand or None,
+        "device_class": device.device_class,
+        "model": device.model or None,
+        "firmware": device.firmware or None,
+        "serial": device.serial or None,
+        "mac": device.mac or None,
+        "confidence": device.confidence,
+        "level": device.level,
+        "finding": device.finding,
+        "policy_matches": finding.matches if finding is not None else [],
+        "notes": notes,
+        "problems": [],
+        "addresses": addresses or ([device.address] if device.address else []),
+        "macs": [device.mac] if device.mac else [],
+        "hostnames": facts.hostnames if facts is not None else [],
+        "ports": facts.ports if facts is not None else [],
+        "vlans": [device.vlan] if device.vlan is not None else [],
+        "first_seen": _stamp(device.first_seen),
+        "last_seen": _stamp(device.last_seen),
+        "site": device.site.name,
+        "observations": facts.observations if facts is not None else [],
+    }
+
+
+def _removal(device: Any) -> list[str]:
+    """The state of its removal in words."""
+    if not device.plan_state:
+        return []
+    plan = getattr(device, "plan", None)
+    due = f", due {plan.due:%Y-%m-%d}" if plan is not None and plan.due else ""
+    return [f"removal: {device.plan_state.replace('-', ' ')}{due}"]
+
+
+def _runs(sites: Any) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, Any]]:
+    """What the newest run of each site says of its coverage; what is wrong; by what the newest of all judged."""
+    from inventory.models import Run  # noqa: PLC0415 - after the settings
+
+    spots: list[dict[str, str]] = []
+    problems: list[dict[str, str]] = []
+    incomplete, newest = False, None
+    latest: dict[int, Any] = {}
+    for run in Run.objects.filter(site__in=sites).order_by("site_id", "started").select_related("site"):
+        latest[run.site_id] = run
+    for run in latest.values():
+        newest = run if newest is None or run.finished > newest.finished else newest
+        if not run.complete:
+            incomplete = True
+            problems.append(
+                {"where": run.site.name, "what": "its last scan did not cover everything", "kind": "coverage"}
+            )
+        rows = run.coverage.get("blind_spots") if isinstance(run.coverage, dict) else None
+        spots += [
+            {"what": f"{run.site.name}: {row.get('what')}", "step": str(row.get("step"))}
+            for row in (rows if isinstance(rows, list) else [])
+            if isinstance(row, dict)
+        ]
+    if not latest:
+        incomplete = True
+        problems.append({"where": "inventory", "what": "no scan is in it yet", "kind": "coverage"})
+    facts = newest.facts if newest is not None and isinstance(newest.facts, dict) else {}
+    kept = {name: facts[name] for name in ("version", "knowledge", "oui", "policies") if name in facts}
+    return {"incomplete": incomplete, "blind_spots": spots}, problems, kept
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
