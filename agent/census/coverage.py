@@ -262,6 +262,13 @@ def _blind_spots(
         f"{_some(count, 'device')} with a login could not be read",
         "see the problems of the report; the web service or ONVIF may be turned off there",
     )
+    count = int(told.get("not_reached", 0))
+    yield (
+        "details-not-reached",
+        count,
+        f"{_some(count, 'device')} with a login not read in the time that was given",
+        "give more time, or name them as targets",
+    )
     factory = sum(row["factory_address_of"] is not None for row in outside)
     yield (
         "out-of-scope",

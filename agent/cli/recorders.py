@@ -6,12 +6,14 @@ import asyncio
 import importlib.util
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 from agent.config import ConfigError, Settings
 from agent.credentials import Attempts, Credentials, load_credentials
 from agent.details import Details, Place, Subject, read_details
 from agent.http_wire import split_url
+from agent.pace import Pace, Profile
 from agent.scope import Scope
 from agent.wire import Message
 from fingerprints.model import Device, Problem, Report
@@ -32,13 +34,15 @@ class WhichDetails(StrEnum):
     NONE = "none"
 
 
-def chosen_logins(settings: Settings, which: WhichDetails) -> Credentials | None:
+def chosen_logins(
+    settings: Settings, which: WhichDetails, load: Callable[[Path], Credentials] = load_credentials
+) -> Credentials | None:
     """The credentials, if there are logins in them and details are wanted. Raises ConfigError."""
     if which is WhichDetails.NONE or settings.credentials is None:
         if which is WhichDetails.ALL:
             raise ConfigError("--details all: needs --credentials with a login")
         return None
-    known = load_credentials(settings.credentials)
+    known = load(settings.credentials)
     if not known.logins:
         if which is WhichDetails.ALL:
             raise ConfigError(f"{settings.credentials}: has no [[login]], which --details all needs")
@@ -55,12 +59,19 @@ def read_recorders(
     which: WhichDetails,
     emit: Callable[[Message], object],
     note: Callable[[Problem], None],
+    *,
+    profile: Profile,
+    seconds: float | None,
 ) -> dict[str, Any]:
-    """Read the devices of `report` that are meant; the part of the coverage that tells of it."""
+    """Read the devices of `report` that are meant, for so many `seconds`; the part of the coverage on it."""
     subjects = list(subjects_of(report, scope, every=which is WhichDetails.ALL))
     found = Details()
     try:
-        asyncio.run(read_details(subjects, credentials, Attempts(), emit, note, found))
+        asyncio.run(
+            read_details(
+                subjects, credentials, Attempts(), emit, note, found, pace=Pace(profile), seconds=seconds
+            )
+        )
     except KeyboardInterrupt:
         note(Problem("details", "interrupted: not every recorder was read", "interrupted"))
     return found.to_json()

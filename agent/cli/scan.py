@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -41,6 +43,7 @@ from agent.cli.trunking import VlanScope, ask_vlans, chosen_vlans
 from agent.cli.watch import Watch
 from agent.cli.wiring import opened, prepare, run_facts, say
 from agent.config import ConfigError, Settings, load_settings
+from agent.credentials import Credentials, load_credentials
 from agent.interfaces import Interface, choose, interfaces, own_addresses, private_subnets
 from agent.journal import Journal, JournalError, Stopped, named, newest, read_journal
 from agent.pace import PROFILES, Profile
@@ -173,10 +176,16 @@ class _Beside:
     problems: list[Problem]
 
     @classmethod
-    def read(cls, settings: Settings, every: Sequence[Interface], tables: Sequence[str] | None) -> _Beside:
+    def read(
+        cls,
+        settings: Settings,
+        every: Sequence[Interface],
+        tables: Sequence[str] | None,
+        load: Callable[[Path], Credentials],
+    ) -> _Beside:
         """Read the files now; whom to ask among the switches is known now, too."""
         problems: list[Problem] = []
-        switches = chosen_switches(settings, own_addresses(every))
+        switches = chosen_switches(settings, own_addresses(every), load)
         return cls(read_tables(tables or (), problems.append), bool(tables), switches, problems)
 
     def tell(
@@ -227,7 +236,9 @@ def scan(
     verbose: VerboseOption = 0,
 ) -> None:
     """Ask the hosts of a network what they are."""
-    started = datetime.now(UTC)
+    started, began = datetime.now(UTC), time.monotonic()
+    # Once, whoever needs it: a keyring may ask its user each time.
+    load = functools.cache(load_credentials)
     given = {
         "targets": targets or None,
         "exclude": exclude,
@@ -256,7 +267,9 @@ def scan(
                 raise ConfigError(
                     "--vlans: asks these VLANs' own nets, with no target, --plan or --checkpoint"
                 )
-            report = _vlans(settings, every, _Beside.read(settings, every, tables), started, quiet=quiet)
+            report = _vlans(
+                settings, every, _Beside.read(settings, every, tables, load), started, quiet=quiet
+            )
             raise deliver_and_keep(
                 report, form, output, fail_on, site=settings.site, keep=settings.record, quiet=quiet
             )
@@ -287,10 +300,10 @@ def scan(
     )
     if not settings.targets or verbose or resume:
         say(f"scanning {scope.describe()}", quiet=quiet)
-    beside = _Beside.read(settings, every, tables)
+    beside = _Beside.read(settings, every, tables, load)
     bench = prepare(settings.policies, settings.oui)
     tally = bench.tally(site=settings.site, own=[text.partition("/")[0] for text in own], wanted=scope.allows)
-    logins = chosen_logins(settings, details)
+    logins = chosen_logins(settings, details, load)
     watch = Watch(tally, bench.policies, bench.judge.knowledge, thorough=order.thorough)
     with _journal(order, checkpoint, started) as journal:
         outcome = survey(
@@ -310,9 +323,18 @@ def scan(
     coverage = dict(outcome.coverage)
     if logins is not None and finished and not order.alive_only:
         say("reading recorders with your logins", quiet=quiet)
+        limit = settings.time_limit
         coverage["details"] = read_recorders(
-            tally.report(), scope, logins, details, tally.feed, beside.problems.append
+            tally.report(),
+            scope,
+            logins,
+            details,
+            tally.feed,
+            beside.problems.append,
+            profile=what.profile,
+            seconds=None if limit is None else max(0.0, limit - (time.monotonic() - began)),
         )
+        coverage["incomplete"] |= coverage["details"]["ended"] != "finished"
     beside.tell(tally, coverage, scope.allows, quiet=quiet)
     report = tally.report(
         coverage=coverage,

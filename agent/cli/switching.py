@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from agent.config import ConfigError, Settings
@@ -31,7 +32,9 @@ class Switches:
         return f"{len(self.scope)} switch{'' if len(self.scope) == 1 else 'es'} by SNMP"
 
 
-def chosen_switches(settings: Settings, own: Sequence[str]) -> Switches | None:
+def chosen_switches(
+    settings: Settings, own: Sequence[str], load: Callable[[Path], Credentials] = load_credentials
+) -> Switches | None:
     """The switches that the settings name; None for none. Raises ConfigError, ScopeError."""
     if not settings.switches:
         return None
@@ -41,7 +44,7 @@ def chosen_switches(settings: Settings, own: Sequence[str]) -> Switches | None:
     scope = Scope.parse(named, exclude=settings.exclude, allow_public=settings.allow_public, own=own)
     if len(scope) > _MOST:
         raise ConfigError(f"--switch: {len(scope):,} addresses, of at most {_MOST:,}: name the switches")
-    return Switches(scope, load_credentials(settings.credentials))
+    return Switches(scope, load(settings.credentials))
 
 
 def ask_switches(

@@ -77,6 +77,7 @@ def load_credentials(path: Path, environ: Mapping[str, str] = os.environ) -> Cre
     if wrong is not None:
         raise ConfigError(f"{path} line {wrong}: not TOML (what stands there is not shown)")
     grants: list[Grant] = []
+    heard: dict[tuple[str, str], str | None] = {}
     for kind, rows in table.items():
         if kind not in _KEYS or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             known = ", ".join(f"[[{name}]]" for name in _KEYS)
@@ -84,7 +85,7 @@ def load_credentials(path: Path, environ: Mapping[str, str] = os.environ) -> Cre
         starts = [at for at, text in enumerate(lines) if (found := _HEADER.match(text)) and found[1] == kind]
         for number, row in enumerate(rows):
             start = starts[number] if number < len(starts) else 0
-            grants.append(_Entry(path, lines, start, kind, number + 1, row, environ).grant())
+            grants.append(_Entry(path, lines, start, kind, number + 1, row, environ, heard).grant())
     if not 0 < len(grants) <= _MAX_ENTRIES:
         raise ConfigError(f"{path}: holds {len(grants)} credentials, not 1 to {_MAX_ENTRIES:,}")
     names: set[str] = set()
@@ -157,6 +158,8 @@ class _Entry:
     number: int
     row: dict[str, Any]
     environ: Mapping[str, str]
+    heard: dict[tuple[str, str], str | None]
+    """What the keyring has said: it may ask its user each time."""
 
     def __repr__(self) -> str:
         return f"<{self.kind} at {self.path} line {self.start + 1}>"
@@ -268,7 +271,9 @@ class _Entry:
         except ImportError:
             raise self._wrong(key, "needs the extra: pip install 'camcensus[keyring]'") from None
         try:
-            text = keyring.get_password(service, user)
+            if (service, user) not in self.heard:
+                self.heard[service, user] = keyring.get_password(service, user)
+            text = self.heard[service, user]
         except KeyringError as error:
             raise self._wrong(key, f"the keyring cannot be used: {error}") from None
         if not text:

@@ -1,7 +1,7 @@
 """Reads recorders, and on request cameras, with the logins that the user supplied.
 
-Light: one device at a time asks one question after the other, everything is bounded, and every
-question only reads. What devices answer leaves as Messages, on the one path that all bytes take,
+Light: a device gets one question after the other at the pace of the scan, everything is bounded, and
+every question only reads. What devices answer leaves as Messages, on the one path that all bytes take,
 cleaned of any account in them.
 """
 
@@ -17,6 +17,7 @@ from agent.credentials import Attempts, Credentials
 from agent.details.makers import WAYS, Way, channels_in
 from agent.details.onvif import read_onvif
 from agent.details.web import Place, Refused, Silent, Web
+from agent.pace import Allowance, Pace
 from agent.wire import Message
 from fingerprints.model import Problem, Speaker
 
@@ -44,13 +45,18 @@ class Subject:
 
 @dataclass(slots=True)
 class Details:
-    """What came of it: `channels` tells by address how many channels a recorder lists."""
+    """What came of it: `channels` tells by address how many channels a recorder lists.
+
+    `not_reached` are those with a login that there was no time for, or not enough.
+    """
 
     asked: int = 0
     read: int = 0
     refused: list[str] = field(default_factory=list)
     without_login: int = 0
     silent: int = 0
+    not_reached: list[str] = field(default_factory=list)
+    ended: str = "finished"
     channels: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +68,9 @@ class Details:
             "refused_hosts": sorted(self.refused),
             "without_login": self.without_login,
             "silent": self.silent,
+            "ended": self.ended,
+            "not_reached": len(self.not_reached),
+            "not_reached_hosts": sorted(self.not_reached),
             "channels_listed": dict(sorted(self.channels.items())),
         }
 
@@ -73,21 +82,45 @@ async def read_details(
     emit: Callable[[Message], object],
     note: Callable[[Problem], None],
     found: Details,
+    *,
+    pace: Pace,
+    seconds: float | None = None,
 ) -> None:
-    """Read every subject that there is a login for: what they say goes to `emit`, what came of it to `found`."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+    """Read every subject that there is a login for: what they say goes to `emit`, what came of it to `found`.
 
-    async def one(subject: Subject) -> None:
+    At most `seconds`, and no address by two conversations at once. Whoever was not read to the end
+    when the time was over, or when the work was cancelled, stands in `found.not_reached`.
+    """
+    gate = asyncio.Semaphore(min(_AT_ONCE, pace.profile.hosts))
+    waiting: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        if credentials.login(subject.ip) is None:
+            found.without_login += 1
+        else:
+            waiting.setdefault(subject.ip, []).append(subject)
+
+    async def host(ip: str) -> None:
         async with gate:
-            try:
-                await _Visit(subject, credentials, attempts, emit, note, found).run()
-            except Exception as error:  # noqa: BLE001 - what one device makes a library do costs no other
-                found.silent += 1
-                note(Problem(subject.ip, f"details: cannot be read ({type(error).__name__})", "unread"))
+            allowance = pace.host(ip)
+            for subject in waiting[ip]:
+                try:
+                    await _Visit(subject, credentials, attempts, emit, note, found, allowance).run()
+                except Exception as error:  # noqa: BLE001 - what one device makes a library do costs no other
+                    found.silent += 1
+                    note(Problem(ip, f"details: cannot be read ({type(error).__name__})", "unread"))
+        del waiting[ip]
 
-    async with asyncio.TaskGroup() as group:
-        for subject in subjects:
-            group.create_task(one(subject))
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for ip in list(waiting):
+                group.create_task(host(ip))
+    except TimeoutError:
+        found.ended = "time limit"
+    except asyncio.CancelledError:
+        found.ended = "interrupted"
+        raise
+    finally:
+        found.not_reached += waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +133,11 @@ class _Visit:
     emit: Callable[[Message], object]
     note: Callable[[Problem], None]
     found: Details
+    allowance: Allowance
     reasons: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
         """Read it in its maker's way or, where that is not there, by ONVIF."""
-        login = self.credentials.login(self.subject.ip)
-        if login is None:
-            self.found.without_login += 1
-            return
         self.found.asked += 1
         try:
             async with asyncio.timeout(_HOST_SECONDS):
@@ -144,7 +174,7 @@ class _Visit:
             return False
         listed: set[str] = set()
         complete = False
-        async with Web(place, login, self.attempts) as web:
+        async with Web(place, login, self.attempts, self.allowance) as web:
             for at, page in enumerate(way.pages):
                 if page.recorders and not self.subject.recorder:
                     continue
@@ -168,7 +198,7 @@ class _Visit:
         places = [*self.subject.onvif, *((place, _ONVIF_PATH) for place in self.subject.places)]
         for place, path in list(dict.fromkeys(places))[:_MOST_PLACES]:
             try:
-                async with Web(place, login, self.attempts) as web:
+                async with Web(place, login, self.attempts, self.allowance) as web:
                     answer = await read_onvif(web, self.attempts, path, recorder=self.subject.recorder)
             except Silent as silence:
                 self.reasons.append(f"port {place.port}: {silence}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,13 +51,20 @@ class OnvifRead:
 async def read_onvif(web: Web, attempts: Attempts, path: str, *, recorder: bool) -> OnvifRead:
     """Log in to the device service at `path`, then read. Raises Refused or Silent."""
     loop = asyncio.get_running_loop()
+    left = threading.Event()
 
     def send(target: str, body: bytes, headers: dict[str, str]) -> Answer:
+        if left.is_set():
+            raise Silent("nobody waits for it any more")
         # Called in the thread: the conversation itself stays in the loop, where it is bounded.
         return asyncio.run_coroutine_threadsafe(web.post(target, body, headers), loop).result(_SECONDS)
 
     reading = _Reading(web, attempts, send)
-    return await asyncio.to_thread(reading.run, path, recorder)
+    try:
+        return await asyncio.to_thread(reading.run, path, recorder)
+    finally:
+        # The thread cannot be stopped, but it asks nothing more.
+        left.set()
 
 
 class _Reading:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from agent.credentials import Attempts, Login
+from agent.pace import Allowance, BudgetSpent
 
 if TYPE_CHECKING:
     import httpx
@@ -61,13 +62,16 @@ class Answer:
 class Web:
     """One conversation with the web server at `place`; an async context manager.
 
-    `attempts` is asked before the login is used, and told how that went.
+    `attempts` is asked before the login is used, and told how that went. Each request waits for the
+    pace of the scan and counts as a connection of this host's `allowance`.
     """
 
-    def __init__(self, place: Place, login: Login, attempts: Attempts) -> None:
+    def __init__(self, place: Place, login: Login, attempts: Attempts, allowance: Allowance) -> None:
         self.place = place
         self.login = login
         self._attempts = attempts
+        self._allowance = allowance
+        self._one_at_a_time = asyncio.Lock()
         self._auth: httpx.Auth | None = None
         self._client: httpx.AsyncClient | None = None
 
@@ -80,6 +84,8 @@ class Web:
             timeout=_SECONDS,
             limits=httpx.Limits(max_connections=1),
             headers={"User-Agent": "camcensus"},
+            # Called for each request that goes out, also for those that digest adds.
+            event_hooks={"request": [self._wait]},
         )
         return self
 
@@ -91,6 +97,11 @@ class Web:
     ) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+    async def _wait(self, _request: httpx.Request) -> None:
+        self._allowance.question()
+        async with self._allowance.connection():
+            pass
 
     async def get(self, path: str) -> Answer:
         """Ask for a path, logged in if the device wants that. Raises Refused or Silent."""
@@ -142,15 +153,18 @@ class Web:
         request = self._client.build_request(method, self.place.origin + path, content=body, headers=headers)
         received = bytearray()
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with self._one_at_a_time, asyncio.timeout(_SECONDS):
                 response = await self._client.send(request, auth=self._auth, stream=True)
                 try:
                     async for part in response.aiter_bytes():
                         received += part
+                        self._allowance.charge(len(part))
                         if len(received) > MAX_ANSWER:
                             raise Silent(f"its answer is longer than {MAX_ANSWER >> 20} MiB")
                 finally:
                     await response.aclose()
+        except BudgetSpent as spent:
+            raise Silent(f"it has had all the {spent} that the profile allows one host") from None
         except TimeoutError:
             raise Silent(f"no whole answer within {_SECONDS:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:

@@ -187,6 +187,22 @@ def test_keyring(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (f"{WORD}\n", "")
 
 
+def test_a_keyring_is_asked_once_for_a_name(tmp_path: Path) -> None:
+    """Several entries that name the same secret cost its user one question."""
+    path = tmp_path / "two.toml"
+    path.touch(0o600)
+    entry = '[[login]]\nhosts = ["192.0.2.{}"]\nusername = "viewer"\npassword-keyring = "recorders"\n'
+    path.write_text(entry.format(1) + entry.format(2))
+    code = (
+        f"import keyring\nkeyring.set_password('recorders', 'viewer', {WORD!r})\nreal = keyring.get_password\n"
+        "def asked(*names):\n    print('asked', *names)\n    return real(*names)\nkeyring.get_password = asked\n"
+        f"grants = load_credentials(Path({str(path)!r})).grants\n"
+        "print(*(grant.password.reveal() for grant in grants))\n"
+    )
+    done = from_keyring(tmp_path, "keyrings.alt.file.PlaintextKeyring", code)
+    assert done.stdout.splitlines()[:2] == ["asked recorders viewer", f"{WORD} {WORD}"], done.stderr
+
+
 def test_keyring_without_it(tmp_path: Path) -> None:
     """A keyring that has no such password, and a system without a keyring, are said with the line."""
     done = from_keyring(tmp_path, "keyrings.alt.file.PlaintextKeyring", "")

@@ -12,6 +12,7 @@ import pytest
 
 from agent.credentials import Attempts, Credentials, Login, Secret
 from agent.details import Details, Place, Subject, read_details
+from agent.pace import PROFILES, Pace, Profile
 from agent.wire import Message
 from fingerprints.model import Problem
 from simulator import web
@@ -35,6 +36,7 @@ class Standing:
     messages: list[Message] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     attempts: Attempts = field(default_factory=Attempts)
+    paces: list[Pace] = field(default_factory=list)
 
     @property
     def paths(self) -> list[str]:
@@ -45,13 +47,29 @@ class Standing:
         ]
 
     async def read(
-        self, login: Login | None, maker: str | None, *, recorder: bool = True, tls: bool = False
+        self,
+        login: Login | None,
+        maker: str | None,
+        *,
+        recorder: bool = True,
+        tls: bool = False,
+        profile: Profile = PROFILES["thorough"],
     ) -> Details:
         """Read it as a scan would."""
         subject = Subject(IP, maker, recorder, (Place(IP, self.port, tls),))
         known = Credentials((login,) if login else ())
         found = Details()
-        await read_details([subject], known, self.attempts, self.messages.append, self.problems.append, found)
+        # Every request waits for its pace: that one belongs to a loop, as a scan's does.
+        self.paces.append(Pace(profile))
+        await read_details(
+            [subject],
+            known,
+            self.attempts,
+            self.messages.append,
+            self.problems.append,
+            found,
+            pace=self.paces[-1],
+        )
         return found
 
 

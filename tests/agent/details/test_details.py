@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import logging
@@ -16,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from agent.census import Tally
-from agent.credentials import Login, Secret
-from agent.details import Details
+from agent.credentials import Attempts, Credentials, Login, Secret
+from agent.details import Details, Place, Subject, read_details
 from agent.details.makers import WAYS
 from agent.details.onvif import READS
 from agent.journal import Journal
+from agent.pace import PROFILES, Pace, Profile
 from agent.probes import ALL
 from fingerprints.codec import report_to_json
 from fingerprints.judge import Judge
@@ -326,3 +328,94 @@ def test_no_password_is_seen_anywhere(
     for password in (login.password.reveal(), "of-the-camera-9"):
         for form in (password, base64.b64encode(f"viewer:{password}".encode()).decode()):
             assert form not in seen
+
+
+def test_the_pace_of_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request waits for the scan's pace; a host that has had all that the profile allows is left alone."""
+
+    async def run(profile: Profile) -> tuple[Standing, Details]:
+        async with standing(HIKVISION, monkeypatch) as here:
+            return here, await here.read(login_of(HIKVISION), "Hikvision", profile=profile)
+
+    here, details = asyncio.run(run(PROFILES["gentle"]))
+    assert details.read == 1
+    assert here.paces[0].connections == len(here.asked) == 5
+    here, details = asyncio.run(run(replace(PROFILES["gentle"], host_connections=3)))
+    assert len(here.asked) == 3
+    assert (details.read, details.silent) == (0, 1)
+    assert "has had all the connections that the profile allows" in here.problems[0].what
+
+
+class Slow:
+    """A web server on two ports that answers nothing, or late; `most` is how many requests it had at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now, self.most, self.asked = seconds, 0, 0, 0
+        self.over = asyncio.Event()
+        self.talks: set[asyncio.Task[None] | None] = set()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.talks.add(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                self.asked += 1
+                self.now += 1
+                self.most = max(self.most, self.now)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.over.wait(), self.seconds)
+                self.now -= 1
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def read(self, hosts: list[str], seconds: float | None) -> Details:
+        """Have two subjects read at each of these hosts."""
+        found = Details()
+        known = Credentials((login_of(HIKVISION),))
+        async with contextlib.AsyncExitStack() as stack:
+            subjects = []
+            for host in hosts * 2:
+                server = await asyncio.start_server(self.answer, host, 0)
+                await stack.enter_async_context(server)
+                place = Place(host, server.sockets[0].getsockname()[1])
+                subjects.append(Subject(host, "Hikvision", recorder=True, places=(place,)))
+            await read_details(
+                subjects,
+                known,
+                Attempts(),
+                lambda _: None,
+                lambda _: None,
+                found,
+                pace=Pace(PROFILES["thorough"]),
+                seconds=seconds,
+            )
+            self.over.set()
+            await asyncio.gather(*(talk for talk in self.talks if talk is not None))
+        return found
+
+
+def test_one_question_at_a_time() -> None:
+    """A device with two web servers is asked by one conversation after the other."""
+    slow = Slow(0.02)
+    found = asyncio.run(slow.read([IP], None))
+    assert (slow.most, found.asked, found.not_reached) == (1, 2, [])
+    assert slow.asked > 2
+
+
+def test_the_time_limit(judge: Judge) -> None:
+    """When the time is over, whoever was not read to the end is named, and nothing more is asked."""
+    slow = Slow(30.0)
+    found = asyncio.run(slow.read([IP, "127.78.0.2"], 0.5))
+    assert found.ended == "time limit"
+    assert sorted(found.not_reached) == [IP, "127.78.0.2"]
+    told = found.to_json()
+    assert (told["ended"], told["not_reached"]) == ("time limit", 2)
+    spots = (
+        Tally(judge, load_policies(judge.knowledge, ["uk-2022-sensitive-sites"]), ALL)
+        .report(coverage={"details": told})
+        .coverage["blind_spots"]
+    )
+    assert isinstance(spots, list)
+    (spot,) = (row for row in spots if row["kind"] == "details-not-reached")
+    assert "2 devices with a login not read in the time" in spot["what"]

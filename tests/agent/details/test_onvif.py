@@ -19,6 +19,7 @@ from pathlib import Path
 from ipycam import CameraConfig, IPCamera
 from agent.credentials import Attempts, Credentials, Login, Secret
 from agent.details import Details, Place, Subject, read_details
+from agent.pace import PROFILES, Pace
 from agent.probes import probe_named
 
 config = Path(tempfile.mkdtemp()) / "camera.json"
@@ -30,7 +31,10 @@ for password in ("right", "wrong"):
     messages, problems, details = [], [], Details()
     login = Login("cameras", (ip_network("127.0.0.1"),), "viewer", Secret(password))
     subject = Subject("127.0.0.1", None, True, (Place("127.0.0.1", 8080),))
-    asyncio.run(read_details([subject], Credentials((login,)), Attempts(), messages.append, problems.append, details))
+    known, pace = Credentials((login,)), Pace(PROFILES["gentle"])
+    asyncio.run(
+        read_details([subject], known, Attempts(), messages.append, problems.append, details, pace=pace)
+    )
     probe = probe_named("onvif")
     facts = [[fact.field, fact.text] for message in messages for fact in probe.dissect(message.payload, b"")]
     found[password] = {"facts": facts, "details": details.to_json(), "problems": [row.what for row in problems]}
