@@ -45,6 +45,7 @@ EDGE_WEIGHTS: Final[Mapping[tuple[str, str], float]] = {
 CONFLICT_WEIGHT: Final = 2.0
 """A second maker whose evidence weighs at least this much is shown as a conflict."""
 
+_CERTAIN: Final = 0.9999
 _CAPTURED_BY_FAMILY: Final = ("details", "sadp", "dhip", "onvif", "upnp", "http", "discovery", "snmp", "lldp")
 """Where a model, firmware or serial is believed first when several are stated."""
 
@@ -105,7 +106,8 @@ class Judge:
             firmware=_pick(mine, "firmware", _tidy),
             serial=_pick(mine, "serial", _tidy),
             mac=whole[0] if whole else claimed,
-            confidence=round(confidence, 4),
+            # However strong the evidence: nobody is certain.
+            confidence=min(round(confidence, 4), _CERTAIN),
             level=level,
             evidence=tuple(sorted(evidence, key=lambda item: (-item.weight, item.rule))),
             conflicts=tuple(self._conflicts(evidence, scores, maker, brand, whole)),

@@ -108,6 +108,7 @@ def test_the_inventory_is_reported(tmp_path: Path) -> None:
     flagged = [row for row in both["devices"] if row["finding"] == "flagged"]
     assert all(row["evidence"] and row["policies"] and row["addresses"] for row in flagged)
     assert all("removal: found" in row["notes"] for row in flagged)
+    assert all(0.9 < row["confidence"] < 1 for row in flagged)
     assert any("Hill School: " in row["what"] for row in both["coverage"]["blind_spots"])
     assert both["run"]["policies"]
     one = ran(tmp_path, "report", "--site", "Town Hall", "--format", "csv")
