@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
-from django.db.models import Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import F, Func, Q, QuerySet, Sum, TextField, Value
 
 from inventory.forecast import Forecast, forecast
 from inventory.models import DailyStep, Organisation
@@ -62,27 +63,46 @@ def lines(
         rows = rows.filter(site__in=sites)
     if below is not None:
         rows = rows.filter(site__organisation__path__startswith=below.path)
-    column = "site__organisation__path" if by == "organisation" else _COLUMNS.get(by)
+    column = _COLUMNS.get(by)
+    if by == "organisation":
+        column, rows = "child", rows.annotate(child=_child(below))
     columns = ([column] if column else []) + ["day", "state"]
     changes: dict[str, dict[date, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for *group, day, state, change in rows.order_by().values_list(*columns).annotate(Sum("change")):
         name = str(group[0]) if group else ""
-        changes[_child(name, below) if by == "organisation" else name][day][state] += change
+        changes[_key(name, below) if by == "organisation" else name][day][state] += change
     names = _names(changes) if by == "organisation" else {}
     found = [_line(names.get(key, key), days, today, every) for key, days in changes.items()]
     return sorted(found, key=lambda line: (-line.points[-1].open, line.name))
 
 
-def _child(path: str, below: Organisation | None) -> str:
-    """The path of the organisation that stands for `path`, one step below `below`."""
-    depth = below.path.count("/") if below is not None else 1
-    return "/".join(path.split("/")[: depth + 1])
+def _depth(below: Organisation | None) -> int:
+    """Which piece of a path, parted by slashes, names an organisation directly below."""
+    return below.path.count("/") if below is not None else 1
 
 
-def _names(paths: Iterable[str]) -> dict[str, str]:
-    keys = {path: int(path.rpartition("/")[2] or path.strip("/").rpartition("/")[2]) for path in paths}
-    names = dict(Organisation.objects.filter(pk__in=keys.values()).values_list("pk", "name"))
-    return {path: names.get(key, "") for path, key in keys.items()}
+def _child(below: Organisation | None) -> F | Func:
+    """The column that tells which organisation directly below a site belongs to; SQLite gives the whole path."""
+    if connection.vendor == "postgresql":
+        # A country has a thousand paths: the database adds up those that are one here.
+        return Func(
+            F("site__organisation__path"), Value("/"), Value(_depth(below) + 1),
+            function="split_part", output_field=TextField(),
+        )  # fmt: skip
+    return F("site__organisation__path")
+
+
+def _key(told: str, below: Organisation | None) -> str:
+    """The id of the organisation that stands for a path, or for that piece of it; `below` for its own sites."""
+    pieces = told.split("/")
+    return (pieces[_depth(below)] if len(pieces) > 1 else told) or (
+        str(below.pk) if below is not None else ""
+    )
+
+
+def _names(keys: Iterable[str]) -> dict[str, str]:
+    found = Organisation.objects.filter(pk__in=[int(key) for key in keys if key])
+    return {str(key): name for key, name in found.values_list("pk", "name")}
 
 
 def _line(name: str, days: Mapping[date, Counter[str]], today: date, every: Span) -> Line:

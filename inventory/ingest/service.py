@@ -281,8 +281,14 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
     RunPart.objects.bulk_create(new)
     bulk.update(Run, ["parts_received", "accepted", "refused", "complete"], changed)
     _heard_of(runs.values())
+    whole = {run.site_id: run.finished for run in sorted(runs.values(), key=_finished) if run.complete}
+    scanned = dict(bulk.select(Site, ["id", "scanned"], "id", list(whole)))
+    bulk.update(
+        Site,
+        ["scanned"],
+        [(site, at) for site, at in whole.items() if (last := scanned[site]) is None or last < at],
+    )
     # Few sites have something taken down that nobody has looked for since.
-    whole = {run.site_id for run in runs.values() if run.complete}
     removed = Plan.objects.filter(state="removed", device__site__in=whole).values("device__site")
     for site in Site.objects.filter(pk__in=removed):
         if verification.verify_site(site):
@@ -295,6 +301,10 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
     left = (left - coming) | set(stale.values_list("pk", flat=True))
     if left:
         tallies.refresh(sorted(left))
+
+
+def _finished(run: Run) -> datetime:
+    return run.finished
 
 
 def _uncounted(site: int, outcomes: Sequence[Outcome]) -> set[int]:

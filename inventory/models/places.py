@@ -76,6 +76,8 @@ class Site(models.Model):
     owner = models.CharField(max_length=200, blank=True, default="")
     stale = models.BooleanField(default=False, editable=False)
     """Whether its devices have changed since they were counted."""
+    scanned = models.DateTimeField(null=True, editable=False)
+    """When it was last scanned completely, so that nobody has to look through its runs."""
 
     class Meta:
         ordering = ["code"]

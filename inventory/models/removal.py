@@ -67,6 +67,7 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-at"]
+        indexes = [models.Index(fields=["-at"], name="alert_open", condition=models.Q(settled=None))]
 
     def __str__(self) -> str:
         return self.what

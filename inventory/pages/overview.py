@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from inventory import deadlines, tallies
-from inventory.models import Agent, Alert, ApiToken, Device, Organisation, Run, Site
+from inventory.models import Agent, Alert, ApiToken, Device, Organisation, Site
 from inventory.pages import charts, words
 from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.progress import drawn
@@ -147,11 +147,10 @@ def _makers(sorts: Sequence[Sort]) -> list[Maker]:
 
 def _coverage(sites: QuerySet[Site], now: datetime) -> dict[str, Any]:
     """How many sites were scanned completely of late, once upon a time, never."""
-    complete = Run.objects.filter(site=OuterRef("pk"), complete=True).order_by("-started")
-    found = sites.annotate(last=Subquery(complete.values("finished")[:1])).aggregate(
+    found = sites.aggregate(
         sites=Count("pk"),
-        fresh=Count("pk", filter=Q(last__gte=now - FRESH)),
-        stale=Count("pk", filter=Q(last__lt=now - FRESH)),
+        fresh=Count("pk", filter=Q(scanned__gte=now - FRESH)),
+        stale=Count("pk", filter=Q(scanned__lt=now - FRESH)),
     )
     found["never"] = found["sites"] - found["fresh"] - found["stale"]
     found["bar"] = charts.bar(

@@ -13,7 +13,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -153,9 +153,11 @@ def _condition(asked: dict[str, Any], chosen: Organisation | None) -> Q:
 
 
 def _covered(rows: QuerySet[Site], way: str, now: datetime) -> QuerySet[Site]:
-    complete = Run.objects.filter(site=OuterRef("pk"), complete=True).order_by("-started")
-    rows = rows.annotate(last=Subquery(complete.values("finished")[:1]))
-    conditions = {"fresh": Q(last__gte=now - FRESH), "stale": Q(last__lt=now - FRESH), "never": Q(last=None)}
+    conditions = {
+        "fresh": Q(scanned__gte=now - FRESH),
+        "stale": Q(scanned__lt=now - FRESH),
+        "never": Q(scanned=None),
+    }
     return rows.filter(conditions[way])
 
 
@@ -213,16 +215,14 @@ def _site_rows(rows: Sequence[Site], now: datetime) -> list[SiteRow]:
             flagged[tally.site_id] += tally.count
         if tally.plan_state not in {"", "verified-gone", "exempt"}:
             still[tally.site_id] += tally.count
-    complete = Run.objects.filter(site__in=[row.pk for row in rows], complete=True)
-    last = dict(complete.order_by().values_list("site").annotate(Max("finished")))
     return [
         SiteRow(
             row,
             devices[row.pk],
             flagged[row.pk],
             still[row.pk],
-            last.get(row.pk),
-            (at := last.get(row.pk)) is not None and at >= now - FRESH,
+            row.scanned,
+            row.scanned is not None and row.scanned >= now - FRESH,
         )
         for row in rows
     ]
