@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import platform
 import resource
 import shutil
@@ -37,6 +39,7 @@ State = Literal["good", "limited", "broken"]
 
 _WIDTH: Final = 80
 _FILES: Final = 1024
+_NO_KEYRING: Final = "give passwords by the file of --credentials (mode 0600) or the environment"
 _MARKS: Final = {"good": "ok", "limited": "!!", "broken": "NO"}
 
 
@@ -85,23 +88,86 @@ def _python() -> Iterator[Check]:
     yield Check("python", "good", f"{platform.python_version()} at {sys.executable}")
 
 
-def _raw_sockets() -> Iterator[Check]:
+def _raw_refused() -> str | None:
+    """Why raw sockets cannot be used, empty where the system has none; None where they can."""
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
     except AttributeError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _raw_sockets() -> Iterator[Check]:
+    refused = _raw_refused()
+    if refused is None:
+        yield Check("raw sockets", "good", "allowed: ARP sweeps and live capture can be used")
+    elif not refused:
         yield Check(
             "raw sockets", "limited", "this system has none; hosts are found by TCP, UDP and multicast"
         )
-    except OSError as error:
+    else:
         yield Check(
             "raw sockets",
             "limited",
-            f"not allowed ({error.strerror}): hosts are found by TCP, UDP and multicast; the MACs of the own "
+            f"not allowed ({refused}): hosts are found by TCP, UDP and multicast; the MACs of the own "
             "subnets come from the kernel's table",
             f"if you want more: sudo {_called_as()}",
         )
+
+
+def _vlans() -> Iterator[Check]:
+    ports = [face.name for face in interfaces.interfaces() if face.up and face.ethernet and face.mac]
+    refused = _raw_refused()
+    if not ports:
+        yield Check("vlan trunk", "limited", "there is no Ethernet interface that is up")
+    elif refused is None:
+        # Tags are written by ourselves: the kernel needs neither 8021q nor interfaces of its own for it.
+        yield Check("vlan trunk", "good", f"--vlans can be used where {', '.join(ports)} is on a trunk port")
     else:
-        yield Check("raw sockets", "good", "allowed: ARP sweeps and live capture can be used")
+        yield Check(
+            "vlan trunk",
+            "limited",
+            f"--vlans cannot be used: {f'raw sockets are not allowed ({refused})' if refused else 'this system has no raw sockets'}",
+            f"sudo {_called_as()}, or cap_net_raw" if refused else "",
+        )
+
+
+def _extras() -> Iterator[Check]:
+    """What the user's credentials can be used for, and where their passwords may lie."""
+    if importlib.util.find_spec("pysnmp") is not None:
+        version = importlib.metadata.version("pysnmp")
+        yield Check("snmp", "good", f"pysnmp {version}: switches and routers can be read with --switch")
+    else:
+        fix = "pip install pysnmp"
+        yield Check("snmp", "limited", "pysnmp is not installed: --switch cannot be used", fix)
+    if all(importlib.util.find_spec(name) is not None for name in ("httpx", "onvif")):
+        yield Check("logins", "good", "recorders can be read with a login (ISAPI, Dahua's CGI, ONVIF)")
+    else:
+        fix = "pip install 'camcensus[details]'"
+        yield Check("logins", "limited", "recorders cannot be read with a login", fix)
+    yield _keyring()
+
+
+def _keyring() -> Check:
+    if importlib.util.find_spec("keyring") is None:
+        found = "not installed: passwords come from a file or the environment"
+        return Check("keyring", "limited", found, "pip install 'camcensus[keyring]'")
+    import keyring  # noqa: PLC0415 - an extra, which few need
+
+    try:
+        backend = keyring.get_keyring()
+        priority = backend.priority
+        name = f"{type(backend).__module__}.{type(backend).__name__}"
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises, it is of no use
+        return Check("keyring", "limited", f"cannot be used ({type(error).__name__})", _NO_KEYRING)
+    if priority <= 0:
+        return Check("keyring", "limited", "this session has none", _NO_KEYRING)
+    if priority < 1:
+        # keyring's own line between what it recommends and what it does not.
+        return Check("keyring", "limited", f"{name} protects passwords little", _NO_KEYRING)
+    return Check("keyring", "good", f"{name}: passwords can lie there")
 
 
 def _called_as() -> str:
@@ -192,8 +258,10 @@ def _knowledge(policy: list[str] | None, oui: Path | None) -> Iterator[Check]:
 _LOOKS: Final[tuple[Callable[[], Iterator[Check]], ...]] = (
     _python,
     _raw_sockets,
+    _vlans,
     _libpcap,
     _interfaces,
     _files,
+    _extras,
     _terminal,
 )

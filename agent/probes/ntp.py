@@ -21,12 +21,25 @@ _VERSIONS: Final = range(1, 5)
 _CLIENT, _SERVER = 3, 4
 _PRIMARY: Final = 1
 _MOST_STRATA: Final = 15
+_UNSYNCHRONISED: Final = 16
+_LONGEST_POLL: Final = 17
+_NEGATIVE: Final = 0x80
 _KIND: Final = re.compile(rb"([A-Z]{1,4})\0*")
 
 
 def _mine(payload: bytes) -> bool:
-    return (
-        len(payload) >= _LENGTH and payload[0] >> 3 & 7 in _VERSIONS and payload[0] & 7 in {_CLIENT, _SERVER}
+    """Whether this is a client's or a server's packet by every value that its header bounds.
+
+    Strata above 16 are reserved, no poll interval is longer than 2**17 s, and a server's clock is no
+    coarser than a second and has a time to tell (RFC 5905, sections 7.2 and 7.3, figure 11).
+    """
+    if len(payload) < _LENGTH or payload[0] >> 3 & 7 not in _VERSIONS:
+        return False
+    mode, stratum, poll, precision = payload[0] & 7, payload[1], payload[2], payload[3]
+    if stratum > _UNSYNCHRONISED or poll > _LONGEST_POLL:
+        return False
+    return mode == _CLIENT or (
+        mode == _SERVER and (not precision or precision >= _NEGATIVE) and any(payload[40:48])
     )
 
 

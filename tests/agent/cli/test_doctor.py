@@ -19,7 +19,7 @@ def test_what_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {check["name"] for check in checks} >= {
         *("python", "raw sockets", "libpcap", "subnets", "open files", "output", "rules", "registry"),
-        "policy",
+        *("policy", "vlan trunk", "snmp", "logins", "keyring"),
     }
     assert all(check["found"] and check["state"] in {"good", "limited", "broken"} for check in checks)
     assert all(check["fix"] for check in checks if check["state"] == "broken")
@@ -46,3 +46,49 @@ def test_a_registry_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[s
     """The doctor fails as every command does where the user's own file is wrong."""
     assert run(["doctor", "--oui", "/nowhere/oui.csv"]) == 2
     assert "/nowhere/oui.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("keyrings.alt.file.PlaintextKeyring", "!!  keyring     keyrings.alt.file.PlaintextKeyring protects passwords little"),
+        ("keyring.backends.fail.Keyring", "!!  keyring     this session has none"),
+        ("keyring.backends.nowhere.Keyring", "!!  keyring     cannot be used"),
+    ],
+)
+def test_the_keyring(backend: str, said: str) -> None:
+    """Whether passwords can lie in the keyring is said, with its kind."""
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli", "doctor"],
+        cwd=REPO,
+        env={**os.environ, "PYTHON_KEYRING_BACKEND": backend, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it up")
+def test_a_trunk_needs_raw_sockets() -> None:
+    """Without the capability, the doctor says that VLANs cannot be asked, with what would allow it."""
+    done = subprocess.run(
+        [
+            "setpriv",
+            "--bounding-set=-net_raw",
+            "--inh-caps=-net_raw",
+            sys.executable,
+            "-m",
+            "agent.cli",
+            "doctor",
+        ],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "!!  raw sockets not allowed" in done.stdout, done.stderr
+    assert "!!  vlan trunk  --vlans cannot be used: raw sockets are not allowed" in done.stdout
+    assert "cap_net_raw" in done.stdout

@@ -53,8 +53,20 @@ def test_an_answer_tells_what_the_server_follows(
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", packet(3)[:47], packet(6), packet(7), packet(5), packet(3, version=0), packet(3, version=7)],
-    ids=["empty", "short", "control", "private", "broadcast", "version 0", "version 7"],
+    [
+        *(b"", packet(3)[:47], packet(6), packet(7), packet(5), packet(3, version=0), packet(3, version=7)),
+        packet(3, stratum=17),
+        packet(4, stratum=200),
+        packet(3).replace(b"\x06\xec", b"\x12\xec"),
+        packet(4, stratum=1).replace(b"\x06\xec", b"\x06\x14"),
+        packet(4, stratum=1)[:40] + bytes(8),
+        b"\x1b[0;31mlines for a terminal begin with the byte of a question\x1b[0m",
+    ],
+    ids=[
+        *("empty", "short", "control", "private", "broadcast", "version 0", "version 7"),
+        *("reserved stratum", "server's reserved stratum", "longest poll", "coarse clock", "no time"),
+        "another protocol",
+    ],
 )
 def test_what_is_no_client_or_server_says_nothing(payload: bytes) -> None:
     """Control messages and other programs' datagrams on the port give no fact."""
