@@ -51,7 +51,10 @@ def test_a_registry_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("backend", "said"),
     [
-        ("keyrings.alt.file.PlaintextKeyring", "!!  keyring     keyrings.alt.file.PlaintextKeyring protects passwords little"),
+        (
+            "keyrings.alt.file.PlaintextKeyring",
+            "!!  keyring     keyrings.alt.file.PlaintextKeyring protects passwords little",
+        ),
         ("keyring.backends.fail.Keyring", "!!  keyring     this session has none"),
         ("keyring.backends.nowhere.Keyring", "!!  keyring     cannot be used"),
     ],
