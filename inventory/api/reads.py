@@ -56,6 +56,8 @@ DEVICES: Final = Listing(
         "id", "address", "vlan", "hostname", "mac", "serial", "manufacturer", "brand", "device_class",
         "model", "firmware", "confidence", "level", "finding", "first_seen", "last_seen", "conflicted",
         "plan_state", site="site__code", plan_due="plan__due", plan_owner="plan__owner",
+        switch="facts__location__switch", port="facts__location__port",
+        poe_watts="facts__location__poe_watts", behind="facts__behind",
     ),
 )  # fmt: skip
 SITES: Final = Listing(

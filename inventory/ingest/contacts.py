@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from inventory.clean import shown
 from inventory.ingest.reading import Refused, moment
-from inventory.models import CloudCall, Contact, Device
+from inventory.models import CloudCall, Contact, Identity
 
 __all__ = ["keep_contacts"]
 
-_MOST: Final = 4_096
+_MOST: Final = 16_384
 """Most rows of each kind that one part of a report brings."""
 _MAX_LIST: Final = 32
 _MAX_COUNT: Final = 2**62
@@ -21,8 +21,9 @@ _MAX_COUNT: Final = 2**62
 def keep_contacts(document: Mapping[str, Any], ids: Mapping[str, int], site: int, now: datetime) -> int:
     """Keep the `contacts` and `phone_home` of a report; gives how many, within the caller's transaction.
 
-    `ids` are the devices of the report by what it calls them. A device that is not among them is looked
-    for by its address at `site`; rows that name nobody known, or are none, are left out.
+    `ids` are the devices of this part by what the report calls them. Each part says all that the report
+    has of this kind, so whichever comes last finds the devices of the others: by the MAC, the address or the
+    channel at `site` that their names are. Rows that name nobody known, or are none, are left out.
     """
     contacts = list(_rows(document, "contacts"))
     calls = list(_rows(document, "phone_home"))
@@ -41,10 +42,29 @@ def _rows(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _known(names: set[str], ids: Mapping[str, int], site: int) -> dict[str, int]:
+    """The devices by their names in the report; of two that carry one key the one that was seen last."""
     known = {name: ids[name] for name in names if name in ids}
-    rest = [name for name in names if name not in known and len(name) <= 64 and "\0" not in name]
-    found = Device.objects.filter(site_id=site, address__in=rest).order_by("last_seen")
-    return {**dict(found.values_list("address", "pk")), **known}
+    wanted: dict[str, list[tuple[str, int | None]]] = {}
+    for name in names:
+        if name not in known and "\0" not in name:
+            address, vlan = _address(name)
+            for key in (
+                f"mac:{name}",
+                f"mac:{site}/{name}",
+                f"attached:{site}/{name}",
+                f"address:{site}/{address}",
+            ):
+                wanted.setdefault(key[:255], []).append((name, vlan))
+    carriers = Identity.objects.filter(key__in=wanted, device__site_id=site).order_by("device__last_seen")
+    for key, device, vlan in carriers.values_list("key", "device_id", "device__vlan"):
+        known |= {name: device for name, asked in wanted[key] if asked in {None, vlan}}
+    return known
+
+
+def _address(name: str) -> tuple[str, int | None]:
+    """The address that a name begins with, and the VLAN that it may end on: ``10.0.0.5@vlan20``."""
+    address, _, tag = name.partition("@vlan")
+    return address, int(tag) if tag.isascii() and tag.isdigit() and len(tag) <= 4 else None
 
 
 def _times(row: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime] | None:

@@ -95,6 +95,8 @@ class Details:
     observations: str
     hostnames: str
     ports: str
+    location: str | None
+    behind: str | None
 
 
 def digest(value: Any) -> str:
@@ -308,7 +310,40 @@ def details(one: Said) -> Details:
         _json(observations, MAX_OBSERVATION),
         _json(hostnames, _MAX_NAME),
         orjson.dumps(ports).decode(),
+        _location(row),
+        _behind(row),
     )
+
+
+def _location(row: Mapping[str, Any]) -> str | None:
+    """The switch port, as text for its column; a number that is none is left out."""
+    value = row.get("location")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("switch", "port")):
+        raise Refused("location has no switch with a port")
+    found: dict[str, Any] = {key: _name(value, key) for key in ("switch", "port", "description")}
+    for key in ("vlan", "macs", "poe_class", "poe_watts"):
+        number = value.get(key)
+        kinds = (int, float) if key == "poe_watts" else (int,)
+        if isinstance(number, kinds) and not isinstance(number, bool) and 0 <= number <= _MAX_PORT:
+            found[key] = number
+    return orjson.dumps(found).decode()
+
+
+def _behind(row: Mapping[str, Any]) -> str | None:
+    """The recorders that a camera is attached to, as text for its column."""
+    rows = _rows(row, "behind", _MAX_LIST, ("recorder",))
+    if not rows:
+        return None
+    recorders = [
+        {
+            "recorder": _name(item, "recorder"),
+            "channels": [shown(text, 40) for text in _texts(item, "channels", _MAX_LIST)],
+        }
+        for item in rows
+    ]
+    return orjson.dumps({"hidden": row.get("hidden") is True, "recorders": recorders}).decode()
 
 
 def _policies(matches: list[Any]) -> str:

@@ -464,12 +464,12 @@ def _write_history(taken: Sequence[_Taken]) -> None:
                     False,
                 )
             )
-        facts.append((row.id, what.observations, what.hostnames, what.ports))
+        facts.append((row.id, what.observations, what.hostnames, what.ports, what.location, what.behind))
     bulk.insert(Verdict, _VERDICT, verdicts)
     bulk.insert(Finding, _FINDING, findings)
     known = {row.id for row in taken if row.state is not None}
     bulk.delete(Facts, [row[0] for row in facts if row[0] in known], "device_id")
-    bulk.insert(Facts, ["device_id", "observations", "hostnames", "ports"], facts)
+    bulk.insert(Facts, ["device_id", "observations", "hostnames", "ports", "location", "behind"], facts)
     _write_delayed(delayed)
 
 

@@ -156,6 +156,10 @@ class Facts(models.Model):
     observations = models.JSONField()
     hostnames = models.JSONField()
     ports = models.JSONField()
+    location = models.JSONField(null=True)
+    """The switch port that it is plugged into, as `fingerprints.codec` writes it."""
+    behind = models.JSONField(null=True)
+    """``hidden``: whether only its recorders know it; ``recorders``: their ids, each with its channels."""
 
     class Meta:
         verbose_name_plural = "facts"

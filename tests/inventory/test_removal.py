@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from openpyxl import Workbook, load_workbook
 
+from agent.outbox.parts import parts_of, unpacked
 from inventory import burndown, clock, deadlines, plans, sheets, tallies
 from inventory.ingest.service import Submission, receive
 from inventory.models import (
@@ -27,7 +28,7 @@ from inventory.models import (
     Role,
 )
 from inventory.timeline import Step
-from tests.inventory.making import DAY, START, camera, document, report, site, stamp
+from tests.inventory.making import DAY, START, agent, camera, document, report, site, stamp
 
 pytestmark = pytest.mark.usefixtures("database")
 FAR = date(2099, 1, 1)
@@ -235,6 +236,34 @@ def test_contacts_and_calls_are_kept_once() -> None:
     contact, call = Contact.objects.get(), CloudCall.objects.get()
     assert (contact.records, contact.first_seen, contact.last_seen) == (True, START, START + DAY)
     assert (call.name, call.count, call.first_seen) == ("dev.hik-connect.com", 4, START)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_contacts_across_parts_are_kept(*, backwards: bool) -> None:
+    """Whom a device of one part speaks with may be in another: by MAC, address with its VLAN, channel."""
+    devices = [
+        camera(1, id="28:57:be:00:00:01"),
+        camera(2, id="10.0.0.2@vlan20", vlans=[20]),
+        camera(3, id="10.0.0.2/channel-3", addresses=[], macs=[], mac=None, serial=None, hidden=True,
+               behind=[{"recorder": "10.0.0.2", "channels": ["3"]}]),
+    ]  # fmt: skip
+    told = document(devices)
+    pairs = [(0, 1), (1, 0), (1, 2), (2, 0)]
+    told["contacts"] = [
+        {"from": devices[asker]["id"], "to": devices[asked]["id"], "protocols": ["rtsp"], "records": True}
+        for asker, asked in pairs
+    ]
+    told["phone_home"] = [{"device": devices[0]["id"], "maker": "Hikvision", "name": "a.example"}]
+    cut = list(enumerate(parts_of(told, {}, largest=1), start=1))
+    assert len(cut) == 3
+    for number, part in reversed(cut) if backwards else cut:
+        receive(Submission("r", site(), unpacked(part.body), agent(), number, len(cut)))
+    ids = [
+        Device.objects.get(**{key: value}).pk
+        for key, value in (("mac", "28:57:be:00:00:01"), ("vlan", 20), ("mac", ""))
+    ]
+    assert set(Contact.objects.values_list("asker", "asked")) == {(ids[a], ids[b]) for a, b in pairs}
+    assert CloudCall.objects.get().device_id == ids[0]
 
 
 def test_the_export_is_read_by_a_csv_reader() -> None:
