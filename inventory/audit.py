@@ -7,7 +7,27 @@ from typing import Any
 
 from inventory.models import AuditEntry, Organisation
 
-__all__ = ["record"]
+__all__ = ["entry", "record"]
+
+
+def entry(
+    who: str,
+    action: str,
+    what: str,
+    *,
+    organisation: Organisation | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """An entry that is yet to be saved, for those who save many at once; values are JSON-shaped."""
+    return AuditEntry(
+        who=who[:200],
+        action=action,
+        what=what[:200],
+        organisation=organisation,
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+    )
 
 
 def record(
@@ -19,12 +39,7 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
-    """Add an entry, in the transaction of the change itself; values are JSON-shaped."""
-    return AuditEntry.objects.create(
-        who=who[:200],
-        action=action,
-        what=what[:200],
-        organisation=organisation,
-        before=None if before is None else dict(before),
-        after=None if after is None else dict(after),
-    )
+    """Add an entry, in the transaction of the change itself."""
+    made = entry(who, action, what, organisation=organisation, before=before, after=after)
+    made.save()
+    return made

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -12,10 +13,15 @@ from django.utils import timezone
 
 from inventory import audit, tallies
 from inventory.ingest import bulk
-from inventory.models import Device, Plan, PlanChange
+from inventory.models import AuditEntry, Device, Plan, PlanChange
 from inventory.timeline import Step, TimelineError, check
 
 __all__ = ["Refusal", "take", "take_all"]
+
+_PIECE: Final = 500
+_PLANNED: Final = (
+    "state", "due", "owner", "replacement", "removed_at", "verified_at", "reason", "exempt_until", "changed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,26 @@ class Refusal:
 
     device: int
     why: str
+
+
+@dataclass(slots=True)
+class _Work:
+    """Steps that are allowed, to be written together."""
+
+    new: list[Plan] = field(default_factory=list)
+    changed: list[Plan] = field(default_factory=list)
+    steps: list[PlanChange] = field(default_factory=list)
+    log: list[AuditEntry] = field(default_factory=list)
+    states: dict[str, list[int]] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Write all of it, a few statements for many devices."""
+        Plan.objects.bulk_create(self.new, _PIECE)
+        Plan.objects.bulk_update(self.changed, _PLANNED, _PIECE)
+        PlanChange.objects.bulk_create(self.steps, _PIECE)
+        AuditEntry.objects.bulk_create(self.log, _PIECE)
+        for state, keys in self.states.items():
+            Device.objects.filter(pk__in=keys).update(plan_state=state)
 
 
 def take(device: Device, step: Step, by: User) -> Plan:
@@ -42,7 +68,7 @@ def take_all(
     Where one is refused none is taken, unless `partly`. `try_only` takes none at all. Whether `by` may is for
     the caller to know.
     """
-    now, refused = timezone.now(), []
+    now, refused, work = timezone.now(), [], _Work()
     with transaction.atomic():
         sites = sorted(set(Device.objects.filter(pk__in=steps).order_by().values_list("site_id", flat=True)))
         for site in sites:
@@ -61,18 +87,16 @@ def take_all(
             except TimelineError as why:
                 refused.append(Refusal(key, str(why)))
                 continue
-            if not try_only:
-                _take(device, plans.get(key), step, by, now)
-        if try_only or (refused and not partly):
-            transaction.set_rollback(True)
-        else:
+            _take(work, device, plans.get(key), step, by, now)
+        if not try_only and (partly or not refused):
+            work.write()
             tallies.refresh(sites)
     return refused
 
 
-def _take(device: Device, plan: Plan | None, step: Step, by: User, now: datetime) -> None:
+def _take(work: _Work, device: Device, plan: Plan | None, step: Step, by: User, now: datetime) -> None:
     before = {"state": device.plan_state} if plan is None else _as_json(plan)
-    plan = plan or Plan(device=device)
+    (work.new if plan is None else work.changed).append(plan := plan or Plan(device=device))
     plan.state = step.state
     plan.due = step.due or plan.due
     plan.owner = step.owner or plan.owner
@@ -81,19 +105,21 @@ def _take(device: Device, plan: Plan | None, step: Step, by: User, now: datetime
     plan.verified_at = None
     plan.reason = step.reason if step.state == "exempt" else ""
     plan.exempt_until = step.exempt_until if step.state == "exempt" else None
-    plan.save()
-    PlanChange.objects.create(
+    plan.changed = now
+    change = PlanChange(
         device=device, at=now, before=device.plan_state, after=step.state, by=by, why=step.reason
     )
-    device.plan_state = step.state
-    device.save(update_fields=["plan_state"])
-    audit.record(
-        by.get_username(),
-        "plan",
-        f"device {device.pk}",
-        organisation=device.site.organisation,
-        before=before,
-        after=_as_json(plan),
+    work.steps.append(change)
+    work.states.setdefault(step.state, []).append(device.pk)
+    work.log.append(
+        audit.entry(
+            by.get_username(),
+            "plan",
+            f"device {device.pk}",
+            organisation=device.site.organisation,
+            before=before,
+            after=_as_json(plan),
+        )
     )
 
 

@@ -24,7 +24,18 @@ from inventory.models import Device, Role
 from inventory.plans import take_all
 from inventory.timeline import STATES, Step
 
-__all__ = ["COLUMNS", "Fault", "Imported", "SheetError", "bring", "csv_lines", "read", "table", "xlsx"]
+__all__ = [
+    "COLUMNS",
+    "Change",
+    "Fault",
+    "Imported",
+    "SheetError",
+    "bring",
+    "csv_lines",
+    "read",
+    "table",
+    "xlsx",
+]
 
 _WHO: Final = ("device", "site", "address", "mac", "serial", "manufacturer", "model", "finding")
 _EDITED: Final = ("state", "due", "owner", "replacement", "reason", "exempt_until")
@@ -33,6 +44,7 @@ _MAX_ROWS: Final = 100_000
 _MAX_UNPACKED: Final = 200 * 1024 * 1024
 _MAX_CELL: Final = 2_000
 _MAX_FAULTS: Final = 200
+_PREVIEWED: Final = 50
 _PIECE: Final = 1_000
 
 
@@ -50,13 +62,24 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a line asks for: the step of a device that was in the state `before`."""
+
+    line: int
+    device: Device
+    before: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
-    """What a sheet changes, or did change: nothing where there are faults."""
+    """What a sheet changes, or did change: nothing where there are faults. The first changes are named."""
 
     rows: int
     changes: int
     faults: tuple[Fault, ...] = ()
     applied: bool = False
+    first: tuple[Change, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +89,7 @@ class _Reading:
     steps: dict[int, Step] = field(default_factory=dict)
     lines: dict[int, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    first: list[Change] = field(default_factory=list)
 
     def fault(self, line: int, column: str, what: str) -> None:
         if len(self.faults) < _MAX_FAULTS:
@@ -202,7 +226,7 @@ def bring(rows: Sequence[tuple[int, Mapping[str, str]]], by: User, *, apply: boo
             for refusal in take_all(reading.steps, by, try_only=not apply):
                 reading.fault(reading.lines[refusal.device], "state", refusal.why)
     applied = apply and not reading.faults
-    return Imported(len(rows), len(reading.steps), tuple(reading.faults), applied)
+    return Imported(len(rows), len(reading.steps), tuple(reading.faults), applied, tuple(reading.first))
 
 
 def _devices(rows: Sequence[tuple[int, Mapping[str, str]]], sites: QuerySet[Any, Any]) -> list[Device | str]:
@@ -271,10 +295,11 @@ def _read_row(
     else:
         reason = said["reason"] or (kept["reason"] or "" if state == "exempt" else "")
         until = days["exempt_until"] or (kept["exempt_until"] if state == "exempt" else None)
-        reading.steps[device.pk] = Step(
-            state, days["due"] or kept["due"], said["owner"], said["replacement"], reason, until
-        )
+        step = Step(state, days["due"] or kept["due"], said["owner"], said["replacement"], reason, until)
+        reading.steps[device.pk] = step
         reading.lines[device.pk] = line
+        if len(reading.first) < _PREVIEWED:
+            reading.first.append(Change(line, device, device.plan_state, step))
 
 
 def _day(reading: _Reading, line: int, column: str, text: str) -> date | None:

@@ -38,6 +38,7 @@ class PageQuery(Schema):
     format: Literal["json", "ndjson", "csv"] = "json"
     fields: str = Field("", description="Names of fields, parted by commas; all where there are none.")
     cursor: int = Field(0, ge=0, lt=2**63, description="The `next` of the page before.")
+    all: bool = Field(default=False, description="JSON gives all rows, too, instead of a page.")
     limit: int = Field(100, ge=1, le=1000, description="Rows of a page; NDJSON and CSV give all rows.")
 
 
@@ -61,7 +62,7 @@ def answer(listing: Listing, sites: Reach, query: PageQuery, condition: Q) -> Ht
     names = _names(listing, query.fields)
     rows: QuerySet[Model] = selected(listing, sites, condition)
     columns = ["pk", *(listing.fields[name] for name in names)]
-    if query.format == "json":
+    if query.format == "json" and not query.all:
         found = list(rows.filter(pk__gt=query.cursor).order_by("pk").values_list(*columns)[: query.limit + 1])
         page = found[: query.limit]
         body = {
@@ -70,6 +71,12 @@ def answer(listing: Listing, sites: Reach, query: PageQuery, condition: Q) -> Ht
         }
         return HttpResponse(json.dumps(body, default=_text), content_type="application/json")
     every = _all(rows, columns, query.cursor)
+    if query.format == "json":
+        return StreamingHttpResponse(
+            _json(names, every),
+            content_type="application/json",
+            headers={"Content-Disposition": 'attachment; filename="camcensus.json"'},
+        )
     if query.format == "ndjson":
         lines = (f"{json.dumps(dict(zip(names, row, strict=True)), default=_text)}\n" for row in every)
         return StreamingHttpResponse(lines, content_type="application/x-ndjson")
@@ -94,6 +101,15 @@ def _all(rows: QuerySet[Model], columns: Sequence[str], after: int) -> Iterator[
         after = found[-1][0]
         for row in found:
             yield row[1:]
+
+
+def _json(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
+    yield '{"items": ['
+    comma = ""
+    for row in rows:
+        yield f"{comma}{json.dumps(dict(zip(names, row, strict=True)), default=_text)}"
+        comma = ",\n"
+    yield '], "next": null}\n'
 
 
 def _csv(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:

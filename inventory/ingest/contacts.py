@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from inventory.clean import shown
 from inventory.ingest.reading import Refused, moment
-from inventory.models import CloudCall, Contact, Identity
+from inventory.models import CloudCall, Contact
+from inventory.naming import named
 
 __all__ = ["keep_contacts"]
 
@@ -30,7 +31,9 @@ def keep_contacts(document: Mapping[str, Any], ids: Mapping[str, int], site: int
     names = {row.get(key) for row in contacts for key in ("from", "to")} | {
         row.get("device") for row in calls
     }
-    known = _known({name for name in names if isinstance(name, str)}, ids, site)
+    texts = {name for name in names if isinstance(name, str)}
+    known = {name: ids[name] for name in texts if name in ids}
+    known |= named(texts - set(known), site)
     return _keep_contacts(contacts, known, now) + _keep_calls(calls, known, now)
 
 
@@ -39,32 +42,6 @@ def _rows(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
     for row in rows[:_MOST] if isinstance(rows, list) else ():
         if isinstance(row, Mapping):
             yield row
-
-
-def _known(names: set[str], ids: Mapping[str, int], site: int) -> dict[str, int]:
-    """The devices by their names in the report; of two that carry one key the one that was seen last."""
-    known = {name: ids[name] for name in names if name in ids}
-    wanted: dict[str, list[tuple[str, int | None]]] = {}
-    for name in names:
-        if name not in known and "\0" not in name:
-            address, vlan = _address(name)
-            for key in (
-                f"mac:{name}",
-                f"mac:{site}/{name}",
-                f"attached:{site}/{name}",
-                f"address:{site}/{address}",
-            ):
-                wanted.setdefault(key[:255], []).append((name, vlan))
-    carriers = Identity.objects.filter(key__in=wanted, device__site_id=site).order_by("device__last_seen")
-    for key, device, vlan in carriers.values_list("key", "device_id", "device__vlan"):
-        known |= {name: device for name, asked in wanted[key] if asked in {None, vlan}}
-    return known
-
-
-def _address(name: str) -> tuple[str, int | None]:
-    """The address that a name begins with, and the VLAN that it may end on: ``10.0.0.5@vlan20``."""
-    address, _, tag = name.partition("@vlan")
-    return address, int(tag) if tag.isascii() and tag.isdigit() and len(tag) <= 4 else None
 
 
 def _times(row: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -20,9 +20,10 @@ from fingerprints.rules import Knowledge
 from inventory import alerts, deadlines, plans, rights, verification
 from inventory.api.lists import selected
 from inventory.api.reads import DEVICES
-from inventory.models import Device, Facts, Role
+from inventory.models import Contact, Device, Facts, Role
 from inventory.pages import words
 from inventory.pages.frame import Visitor, page, show, whole
+from inventory.pages.recorders import attached, places_of
 from inventory.pages.steps import StepForm
 from inventory.timeline import TimelineError, next_states
 
@@ -59,6 +60,15 @@ class Event:
     title: str
     text: str = ""
     kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A device that another speaks with: in which protocols, whether it fetches video."""
+
+    device: Device
+    protocols: str
+    records: bool
 
 
 @cache
@@ -151,9 +161,24 @@ def events(device: Device) -> list[Event]:
     return sorted(found, key=lambda event: event.at, reverse=True)[:_MOST]
 
 
-def _places(observations: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Switch and port, where somebody asked the switches."""
-    said = {row.get("field"): str(row.get("text", "")) for row in observations}
+def _port(facts: Facts | None) -> list[tuple[str, str]]:
+    """Switch and port, where somebody asked the switches or brought their tables."""
+    if facts is None:
+        return []
+    if facts.location:
+        told = facts.location
+        watts = told.get("poe_watts")
+        rows = [
+            ("Switch", told.get("switch")),
+            ("Port", told.get("port")),
+            ("Port is described as", told.get("description")),
+            ("VLAN of the port", told.get("vlan")),
+            ("Power drawn", None if watts is None else f"{watts:.1f} W"),
+            ("Power class", told.get("poe_class")),
+            ("MACs on the port", told.get("macs")),
+        ]
+        return [(title, str(value)) for title, value in rows if value not in {None, ""}]
+    said = {row.get("field"): str(row.get("text", "")) for row in facts.observations}
     return [(title, said[name]) for name, title in _SWITCH.items() if name in said]
 
 
@@ -195,6 +220,8 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
     facts = Facts.objects.filter(device=found).first()
     plan = getattr(found, "plan", None)
     since = max(found.last_seen, plan.removed_at or found.last_seen) if plan else found.last_seen
+    channels = attached(found.site_id).get(found.pk, []) if found.device_class == "recorder" else []
+    stated = int((verdict.said.get("channels") if verdict else None) or 0)
     context = {
         "device": found,
         "said": verdict.said if verdict else {},
@@ -204,14 +231,18 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
         "plan": plan,
         "due": deadlines.due(found) if found.plan_state in deadlines.TO_DO else None,
         "today": timezone.now().date(),
-        "asked": _peers(visitor, found.asked.values("asked")),
-        "askers": _peers(visitor, found.askers.values("asker")),
+        "asked": _peers(visitor, found.asked.all(), "asked"),
+        "askers": _peers(visitor, found.askers.all(), "asker"),
         "clouds": found.cloud_calls.order_by("-last_seen")[:20],
         "missed": verification.absences(found, since) if found.plan_state == "removed" else 0,
         "needed_absences": verification.needed(),
         "identities": [identity.key for identity in found.identities.all()[:_MOST]],
         "twins": _twins(visitor, found) if found.conflicted else [],
-        "switch": _places(facts.observations if facts else ()),
+        "switch": _port(facts),
+        "recorders": places_of(visitor, found, facts),
+        "hidden": bool(facts and facts.behind and facts.behind["hidden"]),
+        "channels": channels[:_MOST],
+        "unmatched": max(0, stated - len({row.name for row in channels})) if channels else 0,
         "facts": facts,
         "observations": facts.observations[:_MOST] if facts else [],
         "events": events(found),
@@ -222,10 +253,18 @@ def device(request: HttpRequest, visitor: Visitor, key: int) -> HttpResponseBase
     return show(request, visitor, "device.html", "devices", context, status)
 
 
-def _peers(visitor: Visitor, keys: QuerySet[Any, Any]) -> list[Device]:
-    """Devices that one speaks with, as far as the visitor may see them."""
-    rows = selected(DEVICES, visitor.reach, Q(pk__in=keys)).select_related("site")
-    return list(rows.order_by("address")[:20])
+def _peers(visitor: Visitor, contacts: QuerySet[Contact], end: str) -> list[Peer]:
+    """Devices that one speaks with, as far as the visitor may see them; `end` is the column of the other."""
+    told = {
+        key: (protocols, records)
+        for key, protocols, records in contacts.values_list(end, "protocols", "records")
+    }
+    rows = selected(DEVICES, visitor.reach, Q(pk__in=contacts.values(end))).select_related("site")
+    return [
+        Peer(row, ", ".join(told[row.pk][0]), told[row.pk][1])
+        for row in rows.order_by("address")[:20]
+        if row.pk in told
+    ]
 
 
 def _twins(visitor: Visitor, found: Device) -> list[Device]:

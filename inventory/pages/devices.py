@@ -9,6 +9,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib import messages
 from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -24,6 +25,7 @@ from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.paging import page_of
 from inventory.pages.steps import StepForm
 from inventory.tallies import Sort
+from inventory.timeline import Step
 
 __all__ = ["COLUMNS", "bulk", "devices", "keep_view"]
 
@@ -47,13 +49,14 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "serial": ("Serial number", "serial"),
     "firmware": ("Firmware", "firmware"),
     "vlan": ("VLAN", "vlan"),
+    "switch": ("Switch and port", ""),
     "first-seen": ("First seen", "first_seen"),
     "last-seen": ("Last seen", "last_seen"),
 }
 """Each column with its title and what it is sorted by."""
 USUAL: Final = ("device", "maker", "model", "class", "finding", "site", "state", "last-seen")
 _INDEXED: Final = frozenset({"maker"})
-_UNSORTED: Final = frozenset({"vlan", "brand", "firmware", "class"})
+_UNSORTED: Final = frozenset({"vlan", "brand", "firmware", "class", "switch"})
 _TALLIED: Final = {
     "finding": "finding",
     "manufacturer": "manufacturer",
@@ -62,6 +65,9 @@ _TALLIED: Final = {
 }
 _SORTED_BY: Final = frozenset({"finding", "manufacturer", "plan_state"})
 _MOST_VIEWS: Final = 30
+AT_ONCE: Final = 10_000
+"""For how many devices one step is taken at once."""
+_NAMED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,11 @@ def devices(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     sort = request.GET.get("sort", "")
     sortable = _sortable(count, more=more)
     order = _order(sort, sortable)
+    if "switch" in columns:
+        rows = rows.annotate(
+            switch=KeyTextTransform("switch", "facts__location"),
+            port=KeyTextTransform("port", "facts__location"),
+        )
     shown = page_of(rows.select_related("site", "plan"), order, request.GET.get("cursor", ""), SIZE)
     asked = filters.model_dump(exclude_none=True)
     chips = _chips(request.GET, form, asked)
@@ -196,6 +207,7 @@ def devices(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         ],
         "makers": sorted({sort.manufacturer for sort in sorts if sort.manufacturer})[:500],
         "step_form": StepForm() if visitor.may_plan else None,
+        "at_once": AT_ONCE,
         "any_at_all": bool(asked) or count > 0,
     }
     return show(request, visitor, "devices.html", "devices", context, 422 if form.errors else 200)
@@ -246,8 +258,11 @@ def _export(query: QueryDict, asked: Mapping[str, Any]) -> list[tuple[str, str]]
     for name in asked:
         given[name] = query.get(name, "").strip()
     links = []
-    for form, title in (("csv", "CSV"), ("ndjson", "NDJSON")):
+    for form, title in (("csv", "CSV"), ("json", "JSON"), ("ndjson", "NDJSON")):
         given["format"] = form
+        given.pop("all", None)
+        if form == "json":
+            given["all"] = "true"
         links.append((title, f"{reverse('api-1:get_devices')}?{given.urlencode()}"))
     return links
 
@@ -281,20 +296,57 @@ def keep_view(request: HttpRequest, visitor: Visitor) -> HttpResponseRedirect:
 
 @page("POST")
 def bulk(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
-    """Take one step for the devices that were ticked."""
+    """Take one step for the devices that were ticked, or for all that the filters leave, once that is confirmed."""
     if request.method != "POST":
         return redirect("devices")
-    back = f"{reverse('devices')}?{request.POST.get('query', '')[:2000].removeprefix('?')}"
-    ids = [whole(text) for text in request.POST.getlist("device")[:500]]
-    rows = list(found(visitor, DeviceFilters.model_validate({})).filter(pk__in=ids).select_related("site"))
-    form = StepForm(request.POST)
-    if not rows:
-        messages.error(request, "Tick the devices that the step is for.")
+    query = request.POST.get("query", "")[:2000].removeprefix("?")
+    back = f"{reverse('devices')}?{query}"
+    every = request.POST.get("every", "") == "1"
+    chosen = _all_that_match(visitor, query) if every else _ticked(request, visitor)
+    if chosen is None:
+        messages.error(request, "The filters are wrong, so no step is taken.")
         return redirect(back)
+    rows = list(chosen.select_related("site")[: AT_ONCE + 1])
+    if not rows or len(rows) > AT_ONCE:
+        told = f"A step is taken for at most {AT_ONCE:,} devices at once: filter for fewer."
+        messages.error(request, told if rows else "Tick the devices that the step is for.")
+        return redirect(back)
+    form = StepForm(request.POST)
+    context: dict[str, Any] = {"form": form, "rows": rows, "query": f"?{query}", "every": every}
     if not form.is_valid():
-        context = {"form": form, "rows": rows, "query": request.POST.get("query", "")}
         return show(request, visitor, "bulk.html", "devices", context, 422)
     step = form.step()
+    if every and request.POST.get("confirmed", "") != str(len(rows)):
+        # More may have come since the number was shown: nobody agreed to those.
+        context |= {"confirm": step, "sites": len({row.site_id for row in rows})}
+        return show(request, visitor, "bulk.html", "devices", context)
+    refused = _step(visitor, rows, step)
+    taken = len(rows) - len(refused)
+    if taken:
+        messages.success(
+            request,
+            f"{taken:,} device{'s are' if taken != 1 else ' is'} {words.STATES[step.state].lower()} now.",
+        )
+    if refused:
+        context |= {"rows": [], "refused": refused[:_NAMED], "refused_count": len(refused)}
+        return show(request, visitor, "bulk.html", "devices", context, 422)
+    return redirect(back)
+
+
+def _ticked(request: HttpRequest, visitor: Visitor) -> QuerySet[Device]:
+    ids = [whole(text) for text in request.POST.getlist("device")[:500]]
+    return found(visitor, DeviceFilters.model_validate({})).filter(pk__in=ids)
+
+
+def _all_that_match(visitor: Visitor, query: str) -> QuerySet[Device] | None:
+    """The devices of the list that `query` shows, on all its pages; None where a filter is wrong."""
+    form = FilterForm(QueryDict(query))
+    filters = _filters(form)
+    return None if form.errors else found(visitor, filters).order_by("pk")
+
+
+def _step(visitor: Visitor, rows: Sequence[Device], step: Step) -> list[tuple[Device, str]]:
+    """Take a step for those for which the visitor may, and the rules have it; gives the others."""
     mine = set(
         rights.sites(visitor.user, rights.needed(step.state))
         .filter(pk__in={row.site_id for row in rows})
@@ -303,26 +355,4 @@ def bulk(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     allowed = {row.pk: row for row in rows if row.site_id in mine}
     refused = [(row, "you may not do this at its site") for row in rows if row.pk not in allowed]
     refusals = plans.take_all(dict.fromkeys(sorted(allowed), step), visitor.user, partly=True)
-    refused += [(allowed[row.device], row.why) for row in refusals]
-    taken = len(rows) - len(refused)
-    if taken:
-        messages.success(
-            request,
-            f"{taken} device{'s are' if taken != 1 else ' is'} {words.STATES[step.state].lower()} now.",
-        )
-    if refused:
-        return show(
-            request,
-            visitor,
-            "bulk.html",
-            "devices",
-            {
-                "form": form,
-                "rows": [],
-                "refused": refused,
-                "taken": taken,
-                "query": request.POST.get("query", ""),
-            },
-            422,
-        )
-    return redirect(back)
+    return refused + [(allowed[row.device], row.why) for row in refusals]

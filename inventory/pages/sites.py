@@ -29,6 +29,7 @@ from inventory.pages import charts, words
 from inventory.pages.frame import Visitor, page, show, whole
 from inventory.pages.overview import FRESH
 from inventory.pages.paging import page_of
+from inventory.pages.recorders import recorders
 
 __all__ = ["Part", "blind_spots", "site", "sites"]
 
@@ -295,6 +296,7 @@ def _about(found: Site, visitor: Visitor, form: SiteForm, subnet: SubnetForm, *,
         "last": complete[0] if complete else None,
         "fresh": bool(complete) and complete[0].finished >= now - FRESH,
         "blind": blind_spots(runs[0]) if runs else [],
+        "recorders": recorders(visitor, found, runs),
         "subnets": _subnets(found, complete),
         "jobs": found.jobs.order_by("-created")[:5],
         "form": form if form.errors or not subnet.errors else subnet,

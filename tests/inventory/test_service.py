@@ -190,6 +190,10 @@ def test_text_of_strangers_is_kept_without_what_cannot_be_seen() -> None:
         ({"observations": {"a": 1}}, "observations"),
         ({"ports": 3}, "ports"),
         ({"vlans": "x"}, "vlans"),
+        ({"location": "rack 3"}, "location"),
+        ({"location": {"switch": "sw", "port": 3}}, "location"),
+        ({"behind": [{"channels": []}]}, "behind"),
+        ({"behind": [{"recorder": "x", "channels": 3}]}, "channels"),
     ],
 )
 def test_a_wrong_device_is_refused_alone(more: dict[str, Any], reason: str) -> None:

@@ -103,7 +103,8 @@ def other(number: int, at: datetime, maker: str, **more: Any) -> dict[str, Any]:
 
 
 def devices(base: int, at: datetime) -> list[dict[str, Any]]:
-    """Eighteen devices, from the address `base` on."""
+    """Eighteen devices, from the address `base` on; some at switch ports, some at channels of a recorder."""
+    recorder = str(camera(base + 10)["id"])
     dahua = {
         "manufacturer": "Dahua",
         "model": "IPC-HDW4433C-A",
@@ -116,7 +117,9 @@ def devices(base: int, at: datetime) -> list[dict[str, Any]]:
             }
         ],
     }
-    flagged = [camera(base + number, at) for number in range(7)]
+    flagged = [camera(base + number, at, location=port(number)) for number in range(7)]
+    for number in (0, 1):
+        flagged[number]["behind"] = [{"recorder": recorder, "channels": [str(number + 1)]}]
     rebranded = [
         camera(
             base + 10 + number,
@@ -124,14 +127,59 @@ def devices(base: int, at: datetime) -> list[dict[str, Any]]:
             brand="Lorex",
             hostnames=[f"nvr-{number}.example"],
             device_class="recorder",
+            channels=8,
+            location=port(number + 10),
             **dahua,
         )
         for number in range(4)
     ]
     suspected = [camera(base + 20, at, finding="suspected", level="possible", confidence=0.71)]
     clear = [other(base + 30 + number, at, "Axis", level="confirmed") for number in range(4)]
+    clear[3] |= {"hidden": True, "behind": [{"recorder": recorder, "channels": ["5"]}]}
     unknown = [other(base + 40 + number, at, "", level="unknown", confidence=0.2) for number in range(2)]
     return [*flagged, *rebranded, *suspected, *clear, *unknown]
+
+
+def port(number: int) -> dict[str, Any]:
+    """A port of a switch that feeds what hangs there."""
+    return {
+        "switch": "sw-east-1",
+        "port": f"Gi1/0/{number + 1}",
+        "description": f"camera {number + 1}",
+        "vlan": 20,
+        "macs": 1,
+        "poe_watts": 4.5 + number / 10,
+        "poe_class": 2,
+    }
+
+
+def report(rows: list[dict[str, Any]], at: datetime, base: int) -> dict[str, Any]:
+    """A report with the recorder's channels, whom it asks, whose cloud a camera calls."""
+    recorder, first, second = (str(camera(base + number)["id"]) for number in (10, 0, 1))
+    told = document(
+        rows,
+        at,
+        recorders=[
+            {"id": recorder, "manufacturer": "Dahua", "channels": 8, "cameras": 3, "listed": True},
+            {"id": str(camera(base + 11)["id"]), "manufacturer": "Dahua", "channels": None, "cameras": 0},
+        ],
+    )
+    told["contacts"] = [
+        {"from": recorder, "to": camera_, "protocols": ["onvif", "rtsp"], "records": True}
+        for camera_ in (first, second)
+    ]
+    told["phone_home"] = [
+        {
+            "device": first,
+            "maker": "Hikvision",
+            "name": "litedev.hik-connect.example",
+            "addresses": ["192.0.2.77"],
+            "count": 1440,
+            "bytes_sent": 5_242_880,
+            "bytes_received": 81_920,
+        }
+    ]
+    return told
 
 
 def _scan(site: Site, name: str, organisation: Organisation, now: datetime) -> None:
@@ -146,7 +194,7 @@ def _scan(site: Site, name: str, organisation: Organisation, now: datetime) -> N
             continue
         at = now - timedelta(days=days)
         found = devices(base, at)[: 18 if days < 40 else 12]
-        receive(Submission(f"{site.code}-{days}", site, document(found, at), agent))
+        receive(Submission(f"{site.code}-{days}", site, report(found, at, base), agent))
 
 
 def _plan(site: Site, planner: User, now: datetime) -> None:

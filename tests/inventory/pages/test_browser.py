@@ -203,7 +203,12 @@ def _addresses(scene: Scene) -> dict[str, str]:
         state: Device.objects.filter(site=site, plan_state=state).latest("pk").pk
         for state in ("returned", "removed")
     }
+    recorder = Device.objects.filter(site=site, device_class="recorder").earliest("pk").pk
+    calling = Device.objects.get(site=site, cloud_calls__isnull=False).pk
     return {
+        "device-recorder": f"/devices/{recorder}",
+        "device-calling": f"/devices/{calling}",
+        "devices-switch": "/devices?column=maker&column=switch&column=site",
         "overview": "/",
         "devices": "/devices",
         "devices-filtered": "/devices?finding=flagged&q=lorex&device_class=recorder",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from datetime import date
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from inventory.models import AuditEntry, Device, SavedView
 from inventory.pages import devices as page
@@ -81,6 +83,75 @@ def test_export_holds_the_same_devices(browse: Browse) -> None:
     assert len(rows) == 4
 
 
+def test_json_of_all_is_one_object(scene: Scene, browse: Browse) -> None:
+    """The link gives every device of the list, not a page of it, with where its cable ends and what records it."""
+    text = browse("planner").get("/devices?site=school-1").content.decode()
+    address = re.search(r'href="([^"]*format=json[^"]*)"', text)
+    assert address is not None
+    answer = browse("planner").get(f"{address[1].replace('&amp;', '&')}&limit=1")
+    rows = json.loads(b"".join(answer.streaming_content))["items"]  # type: ignore[attr-defined]  # it streams
+    assert len(rows) == Device.objects.filter(site=scene.school).count()
+    (row,) = (row for row in rows if row["port"] == "Gi1/0/1")
+    assert (row["switch"], row["poe_watts"], row["behind"]["recorders"][0]["channels"]) == (
+        "sw-east-1",
+        4.5,
+        ["1"],
+    )
+
+
+def test_switch_and_port_are_a_column(browse: Browse) -> None:
+    """Chosen like the others, kept by a view; nobody's text is a name of ours."""
+    text = browse("viewer").get("/devices?column=switch&site=school-1").content.decode()
+    assert "Switch and port" in text
+    assert "sw-east-1" in text
+    assert "sw-east-1" not in browse("viewer").get("/devices?site=school-1").content.decode()
+    assert browse("viewer").get("/devices?column=switch&sort=switch").status_code == 200
+
+
+def test_all_that_match_take_one_step(scene: Scene, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On every page of the list, once their number is confirmed; who is not ours is left alone."""
+    monkeypatch.setattr(page, "SIZE", 3)
+    client, query = browse("planner"), "?plan_state=found&site=library-1"
+    ours = Device.objects.filter(site=scene.library, plan_state="found")
+    count = ours.count()
+    assert f"all {count} devices that the filters leave" in client.get(f"/devices{query}").content.decode()
+    given = {"every": "1", "query": query, "state": "scheduled", "due": "2031-01-01"}
+    asked = client.post("/devices/step", given).content.decode()
+    assert f"{count} devices at 1 site" in asked
+    assert f'name="confirmed" value="{count}"' in asked
+    # Another number than the one that was shown is asked for again.
+    assert client.post("/devices/step", {**given, "confirmed": count - 1}).status_code == 200
+    assert ours.count() == count
+    answer = client.post("/devices/step", {**given, "confirmed": count})
+    assert (answer.status_code, answer["Location"]) == (302, f"/devices{query}")
+    assert Device.objects.filter(site=scene.library, plan_state="scheduled").count() == count
+    assert AuditEntry.objects.filter(who="planner", action="plan", after__due="2031-01-01").count() == count
+    # The whole list, without a filter: the ministry's devices are not in it.
+    everything = {"every": "1", "state": "found", "query": ""}
+    theirs = set(Device.objects.filter(site=scene.barracks).values_list("pk", "plan_state"))
+    mine = Device.objects.filter(site__in=(scene.school, scene.library)).count()
+    assert f"{mine} devices at 2 sites" in client.post("/devices/step", everything).content.decode()
+    refused = client.post("/devices/step", {**everything, "confirmed": mine})
+    assert (refused.status_code, "did not take the step" in refused.content.decode()) == (422, True)
+    assert not Device.objects.filter(site=scene.library, plan_state="scheduled").exists()
+    assert set(Device.objects.filter(site=scene.barracks).values_list("pk", "plan_state")) == theirs
+
+
+def test_all_that_match_are_bounded(scene: Scene, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many, wrong filters, nobody's right: nothing changes, and the page says why."""
+    before = AuditEntry.objects.count()
+    given = {"every": "1", "query": "?site=library-1", "state": "removed", "confirmed": "12"}
+    viewer = browse("viewer").post("/devices/step", given)
+    assert "you may not do this at its site" in viewer.content.decode()
+    wrong = browse("planner").post("/devices/step", {**given, "query": "?finding=nonsense"}, follow=True)
+    assert "filters are wrong" in wrong.content.decode()
+    monkeypatch.setattr(page, "AT_ONCE", 5)
+    many = browse("planner").post("/devices/step", given, follow=True)
+    assert "at most 5 devices at once" in many.content.decode()
+    assert AuditEntry.objects.count() == before
+    assert scene.library
+
+
 def test_a_view_is_kept_for_one_person(scene: Scene, browse: Browse) -> None:
     """Its name, its query; nobody else sees it; its owner drops it."""
     client = browse("viewer")
@@ -149,15 +220,60 @@ def test_the_page_of_a_device_says_why(scene: Scene, browse: Browse) -> None:
         assert part in text
 
 
+def test_a_recorder_shows_its_channels(scene: Scene, browse: Browse) -> None:
+    """Each camera at its channel, those that the recorder alone knows, the channels that nobody knows."""
+    recorder = Device.objects.filter(site=scene.library, device_class="recorder").earliest("pk")
+    text = " ".join(browse("viewer").get(f"/devices/{recorder.pk}").content.decode().split())
+    assert "<strong>6</strong> more channels of 8 are not matched" in text
+    assert text.count('data-label="Camera"') == 2
+    assert "fetches video" in text
+    camera_ = Device.objects.get(site=scene.library, serial__endswith=f"{scene.library.pk * 256:09d}")
+    text = " ".join(browse("viewer").get(f"/devices/{camera_.pk}").content.decode().split())
+    for part in (f'href="/devices/{recorder.pk}"', "channel 1", "sw-east-1", "Gi1/0/1", "4.5 W"):
+        assert part in text
+    for part in (
+        "litedev.hik-connect.example",
+        "1,440 times",
+        "5.0 MB sent",
+        "80.0 KB received",
+        "192.0.2.77",
+    ):
+        assert part in text
+    assert "4.5 W" not in browse("stranger").get(f"/devices/{camera_.pk}").content.decode()
+
+
+def test_a_camera_that_nobody_met_says_so(scene: Scene, browse: Browse) -> None:
+    """Hidden behind a recorder: at the camera, in the recorder's list; a recorder that is not here is named."""
+    at = timezone.now()
+    rows = [
+        camera(70, at, device_class="recorder", channels=4),
+        camera(71, at, hidden=True, behind=[{"recorder": "10.0.0.70", "channels": ["2"]}]),
+        camera(72, at, behind=[{"recorder": "10.9.9.9", "channels": []}]),
+    ]
+    report("r7", rows, at, where=scene.school)
+    text = browse("viewer").get(f"/devices/{_at('10.0.0.71')}").content.decode()
+    assert "Its recorder alone knows it" in text
+    assert "behind the recorder" in browse("viewer").get(f"/devices/{_at('10.0.0.70')}").content.decode()
+    text = browse("viewer").get(f"/devices/{_at('10.0.0.72')}").content.decode()
+    assert "the recorder <code>10.9.9.9</code>" in text
+    assert "alone knows it" not in text
+
+
+def _at(address: str) -> int:
+    return Device.objects.get(address=address).pk
+
+
 def test_what_a_device_says_is_only_text(scene: Scene, browse: Browse) -> None:
     """Markup in a name, a model, evidence is shown, never run."""
     evil = "<script>alert(1)</script>"
     row = camera(98, model=evil, hostnames=[evil], firmware=evil)
+    row["location"] = {"switch": evil, "port": evil, "description": evil}
+    row["behind"] = [{"recorder": evil, "channels": [evil]}]
     row["evidence"][0]["text"] = evil
     report("r8", [row], where=scene.school)
     device = Device.objects.get(model=evil)
     client = browse("planner")
-    for address in ("/devices", f"/devices/{device.pk}", "/"):
+    for address in ("/devices", f"/devices/{device.pk}", "/", "/devices?column=switch"):
         text = client.get(address).content.decode()
         assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in client.get(f"/devices/{device.pk}").content.decode()

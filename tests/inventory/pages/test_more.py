@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inventory.models import AuditEntry, Job, Run, Site, Subnet
+from inventory.models import AuditEntry, Device, Job, Run, Site, Subnet
 from tests.inventory.making import report
 from tests.inventory.pages.conftest import Browse
 from tests.inventory.pages.scene import Scene
@@ -55,6 +55,16 @@ def test_a_site_names_its_blind_spots(scene: Scene, browse: Browse) -> None:
         assert part in text
     run = Run.objects.get(report="blind")
     assert "Three hosts said nothing" in _text(browse("viewer"), f"/runs/{run.pk}")
+
+
+def test_a_site_names_channels_that_nobody_knows(scene: Scene, browse: Browse) -> None:
+    """Each recorder with its channels, those matched to a camera, those in the dark first."""
+    text = _text(browse("viewer"), f"/sites/{scene.school.pk}")
+    recorder = Device.objects.filter(site=scene.school, device_class="recorder").earliest("pk")
+    rows = text.partition("Recorders and their channels")[2].partition("Subnets that")[0]
+    assert f'href="/devices/{recorder.pk}"' in rows
+    assert rows.index("5 channels") < rows.index("not told") < rows.index("not known")
+    assert "behind it" in rows
 
 
 def test_a_site_is_described_with_an_entry_in_the_log(scene: Scene, browse: Browse) -> None:

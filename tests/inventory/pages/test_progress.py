@@ -113,7 +113,11 @@ def test_a_sheet_is_checked_then_taken(scene: Scene, browse: Browse) -> None:
         return browse("planner").post("/plan/sheet", {"file": file, "do": do}, follow=True).content.decode()
 
     good = f"{device.pk},scheduled,{day}\n"
-    assert "The sheet is sound" in send(good, "look")
+    looked = send(good, "look")
+    assert "The sheet is sound" in looked
+    preview = looked.partition("What it would change")[2]
+    for part in (f'href="/devices/{device.pk}"', "Found", "Scheduled", f"due {day:%-d %b %Y}"):
+        assert part in preview
     wrong = send(f"{good}{foreign.pk},scheduled,{day}\n{device.pk},scheduled,soon\n", "apply")
     assert "nothing is changed" in wrong
     assert "there is no such device" in wrong
