@@ -114,7 +114,15 @@ def _device(device: Any, verdict: Any, finding: Any, addresses: list[str]) -> di
         "last_seen": _stamp(device.last_seen),
         "site": device.site.name,
         "observations": facts.observations if facts is not None else [],
+        "location": facts.location if facts is not None else None,
+        **_behind(facts),
     }
+
+
+def _behind(facts: Any) -> dict[str, Any]:
+    """The recorders that it is attached to; nothing for the many that are not."""
+    told = facts.behind if facts is not None else None
+    return {"behind": told["recorders"], "hidden": told["hidden"]} if told else {}
 
 
 def _removal(device: Any) -> list[str]:

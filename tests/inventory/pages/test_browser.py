@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from inventory import tokens
 from inventory.models import Agent, Device, Run
-from tests.inventory.making import document
+from tests.inventory.making import camera, document, report
 from tests.inventory.pages.scene import PASSWORD, Scene, devices
 from tests.inventory.provider import provider
 from tests.inventory.serving import Served, serving
@@ -155,6 +156,46 @@ def test_a_planner_takes_a_camera_down(scene: Scene, served: Served, chromium: A
     assert page.goto("/audit").status == 403
     page.get_by_role("button", name="Sign out").click()
     page.get_by_text("You have signed out").wait_for()
+
+
+@pytest.mark.parametrize("scene_database", ["sqlite"], indirect=True)
+def test_a_planner_plans_for_all_that_match(
+    scene: Scene, served: Served, chromium: Any, tmp_path: Path
+) -> None:
+    """Tick all of a list that has two pages, confirm the number; the sheet shows what it would change first."""
+    shots = Path(os.environ.get("CAMCENSUS_SHOTS") or tmp_path)
+    rows = [camera(9_000 + number, timezone.now()) for number in range(60)]
+    report("many", rows, timezone.now(), where=scene.library)
+    count = Device.objects.filter(site=scene.library, plan_state="found").count()
+    sheet = tmp_path / "plans.csv"
+    lines = [
+        f"{row.pk},exempt,,2031-05-06,Works"
+        for row in Device.objects.filter(site=scene.school, plan_state="found")
+    ]
+    sheet.write_text("\n".join(["device,state,due,exempt_until,reason", *lines]))
+    browser = chromium()
+    for width in WIDTHS:
+        page, faults = _visit(browser, served, width)
+        _sign_in(page, "planner")
+        page.goto("/plan/sheet")
+        page.get_by_label("Sheet").set_input_files(sheet)
+        page.get_by_role("button", name="Only check it").click()
+        page.get_by_role("heading", name="What it would change").wait_for()
+        page.screenshot(path=shots / f"sheet-preview-{width}.png", full_page=True)
+        assert _violations(page) == []
+        page.goto("/devices?site=library-1&plan_state=found")
+        page.get_by_label(f"Not only those: all {count} devices").check()
+        page.get_by_label("Step", exact=True).select_option("scheduled")
+        page.get_by_label("Due on").fill("2031-05-06")
+        page.screenshot(path=shots / f"devices-every-{width}.png", full_page=True)
+        page.get_by_role("button", name="Take the step").click()
+        page.get_by_role("heading", name=f"{count} devices at 1 site").wait_for()
+        page.screenshot(path=shots / f"devices-confirm-{width}.png", full_page=True)
+        assert _violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert faults == []
+    page.get_by_role("button", name=f"Take the step for {count} devices").click()
+    page.get_by_text(f"{count} devices are scheduled now.").wait_for()
 
 
 @pytest.mark.parametrize("scene_database", ["sqlite"], indirect=True)
