@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inventory", "0009_sign_on"),
+        ("inventory", "0010_coverage"),
     ]
 
     operations = [
