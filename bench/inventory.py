@@ -32,7 +32,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,11 +94,20 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a day of all agents took: seconds, with those of processors, here and in the server."""
+
+    seconds: float
+    ours: float
+    servers: float
+
+
 @contextlib.contextmanager
 def agents(
     count: int, env: Mapping[str, str], *, profile: bool
-) -> Iterator[Callable[[list[dict[str, Any]]], float]]:
-    """Processes that take reports in; gives what lets each do its share of a day, and says how long it took."""
+) -> Iterator[Callable[[list[dict[str, Any]]], Day]]:
+    """Processes that take reports in; gives what lets each do its share of a day."""
     words = ["--profile"] if profile else []
     running = [
         subprocess.Popen(
@@ -122,7 +131,7 @@ def agents(
             raise SystemExit("an agent failed")
         return line
 
-    def day(shares: list[dict[str, Any]]) -> float:
+    def day(shares: list[dict[str, Any]]) -> Day:
         for process, share in zip(running, shares, strict=True):
             told(process, json.dumps(share))
         for process in running:
@@ -130,9 +139,8 @@ def agents(
         began = time.monotonic()
         for process in running:
             told(process, "go")
-        for process in running:
-            heard(process)
-        return time.monotonic() - began
+        costs = [json.loads(heard(process)) for process in running]
+        return Day(time.monotonic() - began, sum(cost[0] for cost in costs), sum(cost[1] for cost in costs))
 
     try:
         yield day
@@ -153,18 +161,32 @@ def shares(
 
 
 def ingest(
-    bench: Bench, base: str, known: Sequence[tuple[int, int, int]], start: datetime, env: Mapping[str, str]
+    bench: Bench,
+    base: str,
+    known: Sequence[tuple[int, int, int]],
+    start: datetime,
+    env: Mapping[str, str],
+    unseen: int = NEW,
 ) -> None:
-    """Days in turns with the peer; `known` are sites with the first of their devices, and how many."""
-    new = [(site, NEW + place * 10_000, count) for place, (site, _, count) in enumerate(known)]
+    """Days in turns with the peer; `known` are sites with the first of their devices, and how many.
+
+    From the number `unseen` on no device was ever seen.
+    """
+    new = []
+    for site, _, devices in known:
+        new.append((site, unseen, devices))
+        unseen += devices
     count = sum(share[2] for share in known)
     rates: dict[str, list[float]] = defaultdict(list)
+    costs: dict[str, list[tuple[float, float]]] = defaultdict(list)
     with agents(AGENTS, env, profile=bench.profile) as day:
         at = start
 
         def take(kind: str, places: Sequence[tuple[int, int, int]], *, peer: bool = False) -> None:
-            seconds = day(shares(places, f"{kind}-{at:%d}", at, peer=peer))
-            rates[f"{kind}{'.peer' if peer else ''}"].append(count / seconds)
+            took = day(shares(places, f"{kind}-{at:%d}", at, peer=peer))
+            name = f"{kind}{'.peer' if peer else ''}"
+            rates[name].append(count / took.seconds)
+            costs[name].append((took.ours / count * 1e6, took.servers / count * 1e6))
 
         take("changed", known)
         take("first", known, peer=True)
@@ -184,6 +206,12 @@ def ingest(
                 a / b for a, b in zip(rates[kind], peer[-len(rates[kind]) :], strict=True)
             )
             bench.put(f"ingest.{base}{middle}_ratio", ratio, "of a bare upsert into one table")
+    for name, spent in costs.items():
+        ours, servers = (statistics.median(column) for column in zip(*spent, strict=True))
+        say(f"  {name}: {ours:.0f} us of processor time a device here, {servers:.0f} in the server")
+    for row, place in (("agent", 0), ("server", 1)):
+        cost = statistics.median(spent[place] for spent in costs["again"])
+        bench.put(f"ingest.{base}_{row}_cpu_us", cost, "us of processor time a device")
     say("  again: " + ", ".join(f"{rate:,.0f}" for rate in rates["again"]))
 
 
@@ -229,17 +257,25 @@ def on_postgresql(bench: Bench, folder: Path, only: str) -> None:
         if only in {"", "pages"}:
             pages(bench, env)
         if only in {"", "ingest"}:
+            end = datetime.fromisoformat(told["end"])
             with connected(server) as link:
-                link.execute(_PEER.format(text="text", time="timestamptz"))
-                link.execute("TRUNCATE peer")
-                # Full parts alone, of sites that are large enough, spread over the country.
-                rows = link.execute(
-                    "SELECT site_id, min(id) - 1, count(*) / %s * %s FROM inventory_device WHERE id <= %s"
-                    " GROUP BY site_id HAVING count(*) >= %s ORDER BY hashint8(site_id)",
-                    [PART, PART, bench.devices, PART],
-                ).fetchall()
-                last = link.execute("SELECT max(finished) FROM inventory_run").fetchone()[0]
-            ingest(bench, "postgresql", enough(rows, bench.ingest), last + DAY - timedelta(hours=4), env)
+                known, came = untouched(link, bench, end)
+            ingest(bench, "postgresql", known, end + DAY, env, NEW + came)
+
+
+def untouched(link: Any, bench: Bench, end: datetime) -> tuple[list[tuple[int, int, int]], int]:
+    """Sites that have not reported since `end`, with the first of their devices, and how many; then what came since."""
+    link.execute(_PEER.format(text="text", time="timestamptz"))
+    link.execute("TRUNCATE peer")
+    # Full parts alone, of sites that are large enough, spread over the country.
+    rows = link.execute(
+        "SELECT site_id, min(id) - 1, count(*) / %s * %s FROM inventory_device WHERE id <= %s AND site_id NOT IN"
+        " (SELECT site_id FROM inventory_run WHERE finished > %s) GROUP BY site_id HAVING count(*) >= %s"
+        " ORDER BY hashint8(site_id)",
+        [PART, PART, bench.devices, end + DAY / 2, PART],
+    ).fetchall()
+    last = link.execute("SELECT max(id) FROM inventory_device").fetchone()[0]
+    return enough(rows, bench.ingest), max(0, last - bench.devices)
 
 
 def enough(rows: Sequence[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
