@@ -61,6 +61,11 @@ def _loading(cursor: CursorWrapper) -> None:
 
 def _array(values: Sequence[Any]) -> str:
     """An array as PostgreSQL writes it; psycopg would ask of each item what it is."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return f"{{{','.join(map(str, values))}}}"
+    if kinds == {datetime}:
+        return '{"' + '","'.join(map(str, values)) + '"}'
     return "{" + ",".join([_item(value) for value in values]) + "}"
 
 

@@ -28,6 +28,11 @@ def widen(
 
     None: what is kept says it already. Intervals no more than `gap` apart are one.
     """
+    if len(kept) == 1 and first - gap <= kept[0].last and kept[0].first <= last + gap:
+        (only,) = kept
+        if only.first <= first and last <= only.last:
+            return None, []
+        return Interval(only.id, min(first, only.first), max(last, only.last)), []
     near = [row for row in kept if row.first - gap <= last and first <= row.last + gap]
     if not near:
         return Interval(None, first, last), []

@@ -275,30 +275,29 @@ def _settle(submissions: Sequence[Submission], receipts: Sequence[Receipt]) -> N
         run.refused += refused
         if run.parts_received == run.parts:
             run.complete = covered(run.coverage, run.facts).complete and not run.refused
-        ids = {outcome.id: outcome.device for outcome in receipt.outcomes if outcome.device is not None}
-        keep_contacts(submission.document, ids, submission.site.pk, run.received)
+        if submission.document.get("contacts") or submission.document.get("phone_home"):
+            ids = {outcome.id: outcome.device for outcome in receipt.outcomes if outcome.device is not None}
+            keep_contacts(submission.document, ids, submission.site.pk, run.received)
         changed.append((run.pk, run.parts_received, run.accepted, run.refused, run.complete))
     RunPart.objects.bulk_create(new)
     bulk.update(Run, ["parts_received", "accepted", "refused", "complete"], changed)
     _heard_of(runs.values())
+    sites = list({run.site_id for run in runs.values()})
     whole = {run.site_id: run.finished for run in sorted(runs.values(), key=_finished) if run.complete}
-    scanned = dict(bulk.select(Site, ["id", "scanned"], "id", list(whole)))
-    bulk.update(
-        Site,
-        ["scanned"],
-        [(site, at) for site, at in whole.items() if (last := scanned[site]) is None or last < at],
-    )
+    known = {row[0]: row[1:] for row in bulk.select(Site, ["id", "scanned", "stale"], "id", sites)}
+    rows = [(site, at) for site, at in whole.items() if (last := known[site][0]) is None or last < at]
+    bulk.update(Site, ["scanned"], rows)
     # Few sites have something taken down that nobody has looked for since.
-    removed = Plan.objects.filter(state="removed", device__site__in=whole).values("device__site")
-    for site in Site.objects.filter(pk__in=removed):
-        if verification.verify_site(site):
-            left.add(site.pk)
+    if whole:
+        removed = Plan.objects.filter(state="removed", device__site__in=whole).values("device__site")
+        for site in Site.objects.filter(pk__in=removed):
+            if verification.verify_site(site):
+                left.add(site.pk)
     # A site is counted once, with the last part of its report; until then it is known to be uncounted.
     coming = {run.site_id for run in runs.values() if run.parts_received < run.parts}
     if left & coming:
         Site.objects.filter(pk__in=left & coming, stale=False).update(stale=True)
-    stale = Site.objects.filter(pk__in={run.site_id for run in runs.values()} - coming, stale=True)
-    left = (left - coming) | set(stale.values_list("pk", flat=True))
+    left = (left - coming) | {site for site in sites if known[site][1] and site not in coming}
     if left:
         tallies.refresh(sorted(left))
 
