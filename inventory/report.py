@@ -13,6 +13,7 @@ __all__ = ["TooLarge", "UnknownSite", "document"]
 MOST: Final = 100_000
 """Devices of one document; the API streams any number."""
 _AT_ONCE: Final = 500
+_MOST_CALLS: Final = 10_000
 
 
 class UnknownSite(NotKept):
@@ -49,7 +50,7 @@ def document(site: str | None = None) -> dict[str, Any]:
             raise TooLarge(
                 f"{count} devices are more than one report holds ({MOST}): name a site, or read the API"
             )
-        rows = list(_devices(devices))
+        rows, calls = list(_devices(devices)), _calls(devices)
         coverage, problems, run = _runs(sites)
     finally:
         connections.close_all()
@@ -58,6 +59,7 @@ def document(site: str | None = None) -> dict[str, Any]:
         "schema": 1,
         "devices": rows,
         "coverage": coverage,
+        "phone_home": calls,
         "problems": problems,
         "run": {**run, "tool": "camcensus", "command": "report", "finished": now},
     }
@@ -91,7 +93,7 @@ def _device(device: Any, verdict: Any, finding: Any, addresses: list[str]) -> di
     notes = [*said.get("notes", ()), *_removal(device)]
     return {
         **said,
-        "id": device.address or device.mac or f"device-{device.pk}",
+        "id": _name(device),
         "manufacturer": device.manufacturer or None,
         "brand": device.brand or None,
         "device_class": device.device_class,
@@ -117,6 +119,33 @@ def _device(device: Any, verdict: Any, finding: Any, addresses: list[str]) -> di
         "location": facts.location if facts is not None else None,
         **_behind(facts),
     }
+
+
+def _name(device: Any) -> str:
+    """Two sites may have a device of one address: this is the inventory's own name of it."""
+    return f"{device.site.code}/{device.pk}"
+
+
+def _calls(devices: Any) -> list[dict[str, Any]]:
+    """The calls for makers' clouds, as a report has them."""
+    from inventory.models import CloudCall  # noqa: PLC0415 - after the settings
+
+    rows = CloudCall.objects.filter(device__in=devices).select_related("device__site").order_by("-count")
+    return [
+        {
+            "device": _name(row.device),
+            "maker": row.maker,
+            "name": row.name,
+            "addresses": row.addresses,
+            "fields": [],
+            "count": row.count,
+            "bytes_sent": row.bytes_sent,
+            "bytes_received": row.bytes_received,
+            "first_seen": _stamp(row.first_seen),
+            "last_seen": _stamp(row.last_seen),
+        }
+        for row in rows[:_MOST_CALLS]
+    ]
 
 
 def _behind(facts: Any) -> dict[str, Any]:

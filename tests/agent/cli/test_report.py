@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,52 @@ def test_the_inventory_is_reported(tmp_path: Path) -> None:
     one = ran(tmp_path, "report", "--site", "Town Hall", "--format", "csv")
     assert "Hikvision" not in one.stdout
     assert "Dahua" in one.stdout
+
+
+def test_calls_and_places_come_out_again(tmp_path: Path) -> None:
+    """What a report said of clouds, switch ports and recorders is in the report of the inventory."""
+    at = "2026-11-02T06:00:00Z"
+    device = {
+        "id": "192.0.2.7",
+        "mac": "28:57:be:00:00:01",
+        "manufacturer": "Hikvision",
+        "confidence": 0.99,
+        "level": "confirmed",
+        "finding": "flagged",
+        "addresses": ["192.0.2.7"],
+        "macs": ["28:57:be:00:00:01"],
+        "first_seen": at,
+        "last_seen": at,
+        "location": {"switch": "core-1", "port": "ge-0/0/7"},
+    }
+    call = {
+        "device": "192.0.2.7",
+        "maker": "Hikvision",
+        "name": "hik-connect.com",
+        "count": 7,
+        "bytes_sent": 900,
+    }
+    document = {"schema": 1, "devices": [device], "phone_home": [{**call, "first_seen": at, "last_seen": at}]}
+    words = (
+        "import sys, json; from inventory.embedded import keep; from inventory.report import document;"
+        "kept = keep(json.load(sys.stdin), 'Hill'); print(json.dumps(document()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", words],
+        cwd=REPO,
+        input=json.dumps(
+            {**document, "coverage": {}, "problems": [], "run": {"started": at, "finished": at}}
+        ),
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["devices"][0]["location"]["port"] == "ge-0/0/7"
+    assert [(row["device"], row["count"]) for row in told["phone_home"]] == [(told["devices"][0]["id"], 7)]
 
 
 def test_an_inventory_without_scans_is_not_all_clear(tmp_path: Path) -> None:
