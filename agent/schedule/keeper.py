@@ -27,7 +27,7 @@ from agent.outbox import Courier, Limits, Outbox, OutboxError, Sender
 from agent.schedule.jobs import Jobs, job_scope
 from agent.schedule.knowledge import KnowledgeUpdates
 from agent.schedule.ledger import Ledger, LedgerError
-from agent.schedule.links import courier, https_of, jobs_of, signer
+from agent.schedule.links import courier, jobs_of, load, packs_of, signer
 from agent.schedule.metrics import metrics, served
 from agent.schedule.notify import notify, watchdog_seconds
 from agent.schedule.scans import Scans, Told
@@ -151,11 +151,12 @@ class Keeper:
         self._scheduler.start()
         for plan in self._settings.scopes:
             self._plan(plan, self._first(plan))
+        if self._settings.central is not None:
+            load(self._settings.central)
         self._thread("sending", self._send)
         if self._settings.central is not None:
             self._thread("jobs", self._look_for_jobs)
-            if self._settings.central.url.startswith("http"):
-                self._thread("knowledge", self._keep_knowledge)
+            self._thread("knowledge", self._keep_knowledge)
         for listening in self._settings.listening:
             self._thread(f"listening {'-'.join(listening.interfaces)}", self._listen, listening)
 
@@ -360,12 +361,12 @@ class Keeper:
         if central is None:
             return
         try:
-            link = https_of(central)
+            packs = packs_of(central, self._settings.name)
         except ConfigError as error:
             self._problems["knowledge"] = str(error)
             return
-        updates = KnowledgeUpdates(link, self._program, self._settings.state)
-        with contextlib.closing(link):
+        updates = KnowledgeUpdates(packs, self._program, self._settings.state)
+        with contextlib.closing(packs):
             while not self._round.is_set():
                 self._note("knowledge", updates.look(self._round.is_set))
                 self._round.wait(max(central.poll, _KNOWLEDGE_SECONDS))

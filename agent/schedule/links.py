@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +13,20 @@ from agent.outbox import Courier
 from agent.outbox.https import Https, HttpsError, Link
 from agent.outbox.jetstream import JetStream, NatsLink
 from agent.schedule.jobs import HttpsJobs, Jobs, NatsJobs
+from agent.schedule.knowledge import HttpsPacks, NatsPacks, Packs
 from agent.schedule.settings import AgentSettings, Central
 from exchange.keys import BadKey, SigningKey
 from exchange.parcel import Parcel
 
-__all__ = ["courier", "https_of", "jobs_of", "signer"]
+__all__ = ["courier", "https_of", "jobs_of", "load", "packs_of", "signer"]
 
 _NATS: Final = ("nats://", "tls://")
+
+
+def load(central: Central) -> None:
+    """Import what the links need, before several threads do: nats-py's parts import each other in a circle."""
+    if central.url.startswith(_NATS):
+        import_module("nats.js.errors")
 
 
 def courier(central: Central, name: str) -> Courier:
@@ -64,6 +72,13 @@ def jobs_of(central: Central, settings: AgentSettings) -> Jobs:
     if central.url.startswith(_NATS):
         return NatsJobs(_nats(central, settings.name), sites)
     return HttpsJobs(https_of(central), sites)
+
+
+def packs_of(central: Central, name: str) -> Packs:
+    """Where knowledge packs come from; raises ConfigError."""
+    if central.url.startswith(_NATS):
+        return NatsPacks(_nats(central, name))
+    return HttpsPacks(https_of(central))
 
 
 def signer(settings: AgentSettings, instance: str) -> Callable[[Parcel], Parcel]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exchange.subjects import JOBS, jobs_of, receipts_of, reports_of, word
+from exchange.subjects import JOBS, KNOWLEDGE, KNOWLEDGE_STREAM, jobs_of, receipts_of, reports_of, word
 
 __all__ = ["Allowed", "allowed", "nsc", "user"]
 
@@ -25,7 +25,7 @@ def allowed(agent: str, sites: Iterable[str], domain: str = "") -> Allowed:
     codes = list(sites)
     receipts, own = "CAMCENSUS_RECEIPTS", word(agent)
     publish = [reports_of(code) for code in codes]
-    publish += [f"{JOBS}-answers.{own}"]
+    publish += [f"{JOBS}-answers.{own}", f"{api}.DIRECT.GET.{KNOWLEDGE_STREAM}.{KNOWLEDGE}.>"]
     consumers = [(receipts, f"agent-{own}", receipts_of(agent))]
     consumers += [("CAMCENSUS_JOBS", f"jobs-{word(code)}", jobs_of(code)) for code in codes]
     for stream, consumer, subject in consumers:

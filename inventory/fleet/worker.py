@@ -24,8 +24,18 @@ from django.db import connection
 
 from exchange.nats_credentials import nats_credentials
 from exchange.parcel import Parcel, ParcelError, Receipt
-from exchange.subjects import JOBS, RECEIPTS, REPORTS, jobs_of, receipts_of, word
+from exchange.subjects import (
+    JOBS,
+    KNOWLEDGE,
+    KNOWLEDGE_STREAM,
+    RECEIPTS,
+    REPORTS,
+    jobs_of,
+    receipts_of,
+    word,
+)
 from inventory.fleet import jobs
+from inventory.fleet.distribution import distribute
 from inventory.fleet.taking import Again, take_together
 from inventory.models import Agent, Job, JobState
 
@@ -40,6 +50,7 @@ _GROUP: Final = "inventory"
 _AT_ONCE: Final = 32
 _FETCH_SECONDS: Final = 2.0
 _JOBS_SECONDS: Final = 15.0
+_KNOWLEDGE_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 5.0
 _LONGEST_PAUSE: Final = 30.0
 _DAY: Final = 86_400
@@ -78,6 +89,13 @@ def streams() -> list[dict[str, Any]]:
             "subjects": [f"{JOBS}.>", f"{JOBS}-answers.>"],
             "retention": "workqueue",
             "max_age": 7 * _DAY,
+        },
+        {
+            "name": KNOWLEDGE_STREAM,
+            "subjects": [f"{KNOWLEDGE}.>"],
+            "retention": "limits",
+            "max_msgs_per_subject": 1,
+            "allow_direct": True,
         },
     ]
 
@@ -130,11 +148,15 @@ class Worker:
                 stream="CAMCENSUS_REPORTS",
                 config=_consumer(self.redeliver_after),
             )
-            relay = asyncio.create_task(self._relay_jobs(context))
+            beside = [
+                asyncio.create_task(self._relay_jobs(context)),
+                asyncio.create_task(self._relay_knowledge(context)),
+            ]
             try:
                 await self._work(client, context, waiting)
             finally:
-                relay.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             await client.close()
 
@@ -195,6 +217,15 @@ class Worker:
                 await loop.run_in_executor(self._thread, _job_answered, message.data, message.subject)
                 await message.ack()
             await asyncio.sleep(_JOBS_SECONDS)
+
+    async def _relay_knowledge(self, context: JetStreamContext) -> None:
+        """Have the newest pack in JetStream."""
+        while True:
+            try:
+                await distribute(context, self._thread)
+            except Exception as error:  # noqa: BLE001 - the next round tries again; reports go on meanwhile
+                _log.warning("knowledge: %s", " ".join(str(error).split()) or type(error).__name__)
+            await asyncio.sleep(_KNOWLEDGE_SECONDS)
 
 
 async def _connected(source: Source) -> Client:
