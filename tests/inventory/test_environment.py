@@ -66,14 +66,22 @@ def _run(
     )
 
 
-def test_production_is_safe(tmp_path: Path) -> None:
-    """Django's own check of a deployment has nothing to say."""
+@pytest.mark.parametrize("provider", [False, True])
+def test_production_is_safe(tmp_path: Path, *, provider: bool) -> None:
+    """Django's own check of a deployment has nothing to say, with single sign-on or without."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the client")
+    sign_on = {
+        "CAMCENSUS_OIDC_ISSUER": "https://login.example",
+        "CAMCENSUS_OIDC_CLIENT_ID": "camcensus",
+        "CAMCENSUS_OIDC_CLIENT_SECRET_FILE": str(secret),
+    }
     described = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "x")}
     key = "a-Key_of.56+characters:with/many=different~ones-01234567"
     words = ("-m", "django", "check", "--deploy", "--fail-level", "WARNING")
     done = _run(
         described, tmp_path, *words, CAMCENSUS_HTTPS="1", DJANGO_SETTINGS_MODULE="inventory.settings",
-        CAMCENSUS_SECRET_KEY=key,
+        CAMCENSUS_SECRET_KEY=key, **(sign_on if provider else {}),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

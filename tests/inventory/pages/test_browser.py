@@ -199,6 +199,32 @@ def test_a_planner_plans_for_all_that_match(
 
 
 @pytest.mark.parametrize("scene_database", ["sqlite"], indirect=True)
+def test_deadlines_are_set_moved_and_taken_back(scene: Scene, served: Served, chromium: Any) -> None:
+    """By whoever administers everything; what is late by then is overdue, as the device says."""
+    device = Device.objects.filter(site=scene.barracks, plan_state="found", manufacturer="Dahua").latest("pk")
+    page, faults = _visit(chromium(), served)
+    _sign_in(page, "root")
+    page.goto("/policies")
+    for day, shown in (("2031-05-06", "6 May 2031"), ("2025-05-06", "6 May 2025")):
+        page.get_by_label("Policy").select_option("uk-2022-sensitive-sites")
+        page.get_by_label("At sites that are").select_option("critical")
+        page.get_by_label("Gone by").fill(day)
+        page.get_by_role("button", name="Set the deadline").click()
+        page.get_by_text(f"{shown} from critical sites").wait_for()
+        assert page.get_by_text("from critical sites").count() == 1
+    assert _violations(page) == []
+    page.goto(f"/devices/{device.pk}")
+    page.get_by_text("by a policy's deadline").wait_for()
+    page.goto("/plan/overdue")
+    page.get_by_role("link", name="Old Barracks").first.wait_for()
+    page.goto("/policies")
+    page.get_by_role("button", name="Take back the deadline of uk-2022-sensitive-sites").click()
+    page.get_by_text("The deadline is taken back.").wait_for()
+    assert page.get_by_text("from critical sites").count() == 0
+    assert faults == []
+
+
+@pytest.mark.parametrize("scene_database", ["sqlite"], indirect=True)
 def test_single_sign_on_leads_in_and_out(
     scene_database: dict[str, Any], chromium: Any, tmp_path: Path
 ) -> None:

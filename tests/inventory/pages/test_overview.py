@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inventory.models import Organisation
+from inventory import clock
+from inventory.models import Alert, Organisation, Plan
 from tests.inventory.pages.conftest import Browse
+from tests.inventory.pages.scene import Scene
 
 
 def _figures(text: str) -> dict[str, int]:
@@ -45,6 +48,19 @@ def test_it_names_what_needs_somebody(browse: Browse) -> None:
     ):
         assert part in text
     assert "box-works" not in text
+
+
+def test_an_exemption_that_ended_is_an_alert(scene: Scene, browse: Browse) -> None:
+    """On the overview and at the device, until somebody has looked."""
+    plan = Plan.objects.get(state="exempt", device__site=scene.school)
+    assert plan.exempt_until is not None
+    clock.end_exemptions(plan.exempt_until + timedelta(days=1))
+    address = f"/devices/{plan.device_id}"
+    for page in ("/", address):
+        assert "Found again: the exemption ended on" in browse("viewer").get(page).content.decode()
+    alert = Alert.objects.get(kind="exemption-ended")
+    assert browse("technician").post(address, {"settle": alert.pk}).status_code == 302
+    assert "the exemption ended on" not in browse("viewer").get("/").content.decode()
 
 
 @pytest.mark.usefixtures("database")
