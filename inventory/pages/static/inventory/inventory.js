@@ -31,7 +31,9 @@
       all.indeterminate = ticked > 0 && ticked < rows.length;
     }
     const count = form.querySelector("[data-ticked]");
-    if (count) count.textContent = ticked === 1 ? "1 device ticked" : `${ticked} devices ticked`;
+    const every = form.querySelector("[data-every]");
+    if (count && every && every.checked) count.textContent = "All devices of the list";
+    else if (count) count.textContent = ticked === 1 ? "1 device ticked" : `${ticked} devices ticked`;
   });
 
   // Fields of a step are shown where the step asks for them.
