@@ -144,8 +144,10 @@ class Probe:
     a SNAP id (40 bits: organisation, then number) where the organisation is not zero.
     `reply_port`, if set, is the local port that answers are sent to.
     `order` puts cheap questions first (0 cheapest).
-    `fresh` finds what is new in every message and in no fact, such as its number: two messages that
-    differ in nothing else are dissected once.
+    `fresh` finds what is new in every message and tells nothing, such as its number: two messages of
+    one length that differ in nothing else are dissected once. A fact may hold it only where
+    `agent.drawn` knows that. Of TCP it is looked for in whole connections, so nothing stands for
+    the beginning in it.
     """
 
     name: str

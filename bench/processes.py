@@ -1,4 +1,8 @@
-"""Measures whole processes against each other, in turns."""
+"""Measures whole processes against each other, in turns.
+
+As a user starts them, from the second time on: Python keeps what it compiled, and nothing that the
+caller's environment says to Python reaches them.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ os.write(report, json.dumps(result).encode())
 """
 """A process's peak memory starts at that of the one that starts it: this one is small."""
 
+_FOR_PYTHON: Final = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"})
 _LIMIT: Final = 900
 """Seconds after which a command is ended, as one that failed."""
 
@@ -69,13 +74,14 @@ class Pair:
 def run(command: Command, output: Path | None = None) -> Run:
     """Run it once, what it prints going to `output`; raises RuntimeError where it fails."""
     reading, writing = os.pipe()
+    kept = {name: value for name, value in os.environ.items() if name not in _FOR_PYTHON}
     with Path(os.devnull if output is None else output).open("wb") as out:
         subprocess.run(
             [sys.executable, "-I", "-S", "-c", _KEEPER, str(writing), str(_LIMIT), *command.argv],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **command.env},
+            env={**kept, **command.env},
             cwd=command.cwd,
             pass_fds=(writing,),
             check=True,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from agent.probes import probe_named
 from agent.wire import SIGHTING, Message
 from fingerprints.model import Speaker
 
@@ -16,19 +17,39 @@ Told = dict[Message, tuple[int, float, float]]
 
 
 def told(messages: Iterable[Message]) -> Told:
-    """What Messages of TCP connections and others tell; which client's port it was is left out."""
+    """What Messages of TCP connections and others tell.
+
+    Left out is which client's port it was, and what a protocol draws anew in each message.
+    """
     found: Told = {}
     for message in messages:
         at = math.nan if message.at is None else message.at
         sender, receiver = message.sender, message.receiver
         if message.transport == "tcp":
             sender, receiver = _served(sender, receiver), _served(receiver, sender)
-        thing = replace(message, sender=sender, receiver=receiver, at=None, frame=None, count=1)
+        thing = replace(
+            message,
+            payload=_settled(message, message.payload),
+            asked=_settled(message, message.asked),
+            sender=sender,
+            receiver=receiver,
+            at=None,
+            frame=None,
+            count=1,
+        )
         count, first, last = found.get(thing, (0, at, at))
         # How often a host was sighted says nothing.
         count = 1 if message.protocol == SIGHTING else count + message.count
         found[thing] = count, min(first, at), max(last, at)
     return found
+
+
+def _settled(message: Message, words: bytes) -> bytes:
+    """With how long it is for what is drawn anew."""
+    probe = probe_named(message.protocol)
+    if probe is None or probe.fresh is None:
+        return words
+    return b"%d %b" % (len(words), probe.fresh.sub(b"", words))
 
 
 def _served(one: Speaker, other: Speaker) -> Speaker:

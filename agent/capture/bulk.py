@@ -1,37 +1,39 @@
 """Reads frames of which nearly all matter, most of which say what was said before.
 
 In control traffic the same few conversations come again and again, each from a new client port:
-frame by frame they cost 15 microseconds a frame, as a whole 3. The frames of a TCP connection
-are therefore kept until it ends. If it is, but for its client's port, sequence numbers and times,
-one that was read before, it is counted with that one; if not, its frames are read as any others
-are. Likewise a datagram or ARP frame that was a repeat is known by its bytes when it comes again.
-What a connection is known by leaves out nothing that the reading of it depends on, so the Messages
-are the same; those of known connections come at the end, with their count.
+frame by frame they cost 15 microseconds a frame, as a whole 1. The frames of a TCP connection
+are therefore kept until it ends. If it is, but for its client's port, sequence numbers, times and what
+its protocols draw anew each time (`Probe.fresh`), one that was read before, it is counted with that
+one; if not, its frames are read as any others are. Likewise a datagram or ARP frame that was a repeat
+is known by its bytes when it comes again, and an announcement by all but what is fresh in it.
+What a connection is known by leaves out nothing else that the reading of it depends on, so the
+Messages are the same; those of known connections come at the end, with their count.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from agent.capture.decode import TUNNEL_PORTS, Fragment, Packet, address_text, decode
 from agent.capture.reading import Host, Reading
 from agent.capture.savefile import Frame
-from agent.wire import OPEN_PORT, Message
+from agent.wire import OPEN_PORT, SIGHTING, Message, Probe
 
 __all__ = ["Bulk"]
 
 _RECORD: Final = struct.Struct("=IIII")
-_PLAIN: Final = struct.Struct("!12s2xBxHxxHxBxx12sIIBB")
-"""Ethernet, IPv4 without options, TCP: MACs, version, length, fragment, protocol, both ends, TCP's own."""
+_PLAIN: Final = struct.Struct("!12sHBxHxxHxBxx12sIIBB")
+"""Ethernet, IPv4 without options, TCP: MACs, kind, version, length, fragment, protocol, ends, TCP's own."""
 _ENDS: Final = struct.Struct("!4s4sHH")
-_SAID: Final = struct.Struct("!?B12sIII")
+_SAID: Final = struct.Struct("!BB12sIII")
 """Direction, flags, MACs, both sequence numbers, how many bytes follow: what a segment is known by."""
 _SHORTEST: Final = 48
-_IPV4, _ARP, _DOT1Q = b"\x08\x00", b"\x08\x06", b"\x81\x00"
+_IPV4, _ARP, _DOT1Q = 0x0800, 0x0806, 0x8100
 _LAST_VLAN: Final = 0x0FFF
 _TCP, _UDP = 6, 17
 _FIN, _SYN, _RST, _SYN_ACK = 1, 2, 4, 0x12
@@ -51,84 +53,109 @@ _MAX_KEPT: Final = 4_096
 _MAX_FRAMES: Final = 48
 _MAX_BYTES: Final = 8 * 1024 * 1024
 
-_Fields = tuple[bytes, int, int, int, int, bytes, int, int, int, int]
+_Segment = tuple[bytes, int, int, int, int, int, int, bytes, int, int, float | None]
+"""One frame: bytes with its beginning and end in them, those of what it says, then the direction (1 is
+the server's), flags, MACs, both sequence numbers and the time."""
 
 
 class _Talk:
-    """A connection that is kept: its frames with their times, and what it will be known by.
+    """A connection that is kept: its frames, and what it will be known by.
 
-    `key` is its client's direction; `bases` are where the sequence numbers of both sides begin, `ends`
-    how far from there they came; `ended` has a bit for each side that has ended. One that was counted
-    has no frames any more.
+    `key` is its client's direction, `first` what is known by the first frame. `frames` are more than
+    one while it goes on as usual; one that was counted has none any more, but `ends`: how far the
+    sequence numbers of both sides came from where they began, `bases`. `ended` has a bit for each
+    side that has ended, `copied` is how many frames are no longer part of a chunk.
     """
 
-    __slots__ = ("bases", "ended", "ends", "frames", "key", "said", "times")
+    __slots__ = ("bases", "copied", "ended", "ends", "first", "frames", "key")
 
-    def __init__(self, key: bytes, said: bytes, sequence: int) -> None:
+    def __init__(self, key: bytes, first: bytes, frame: _Segment) -> None:
         self.key = key
-        self.said = [said]
-        self.bases = [sequence, 0]
-        self.ends = [0, 0]
-        self.frames: list[bytes] = []
-        self.times: list[float] = []
+        self.first = first
+        self.frames = [frame]
+        self.bases = (frame[8], 0)
+        self.ends = (0, 0)
         self.ended = 0
+        self.copied = 0
 
 
 class _Known:
-    """A connection that was read before: what it said, and how often it came again since.
+    """A connection or datagram that was read before: what it said, and how often it came again since.
 
     `says` are its Messages and `seen` the hosts that it shows to be there, each with the place of the
-    frame that told it.
+    frame that told it. `last` are the latest times of its frames.
     """
 
-    __slots__ = ("count", "first", "last", "says", "seen")
+    __slots__ = ("count", "ends", "first", "last", "says", "seen")
 
-    def __init__(self, first: float, says: list[tuple[int, Message]], seen: list[tuple[int, Host]]) -> None:
-        self.first = first
+    def __init__(
+        self,
+        times: list[float],
+        says: list[tuple[int, Message]],
+        seen: list[tuple[int, Host]],
+        ends: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.first = times[0]
+        self.last = times
         self.says = says
         self.seen = seen
+        self.ends = ends
         self.count = 0
-        self.last = [first] * len(says)
 
     def again(self, times: list[float]) -> None:
-        """Count it once more, with the times of its frames."""
+        """Count it once more, with the times of its frames, which are in order."""
         self.count += 1
-        for at, (place, _) in enumerate(self.says):
-            self.last[at] = max(self.last[at], times[place])
+        self.last = times if times[0] >= self.last[-1] else [*map(max, times, self.last)]
         for place, host in self.seen:
             host.seen(times[place])
+
+
+_NOBODY: Final[tuple[int, _Talk | None]] = (0, None)
 
 
 class Bulk:
     """Feeds a Reading with many frames at a time; all of one link, in their order.
 
-    While it holds connections nobody else may feed the Reading: `finish` first.
+    `probes` say what is fresh in their messages. While it holds connections nobody else may feed the
+    Reading: `finish` first.
     """
 
-    def __init__(self, reading: Reading, link_type: int) -> None:
+    def __init__(self, reading: Reading, link_type: int, probes: Sequence[Probe]) -> None:
         self.useful = 0
         """Frames that were looked into; the others are the middle of something that nobody waits for."""
         self._reading = reading
         self._link_type = link_type
-        self._same: dict[bytes, Host] = {}
-        self._talks: dict[bytes, _Talk] = {}
+        self._same: dict[int, Host] = {}
+        self._talks: dict[bytes, tuple[int, _Talk]] = {}
+        self._open: dict[_Talk, None] = {}
         self._held = 0
         self._known: dict[int, _Known] = {}
         self._once: set[int] = set()
         self._met: set[int] = set()
         self._forgotten = reading.forgotten
         self._said: list[Message] = []
+        self._fresh = {probe.name: probe.fresh for probe in probes if probe.fresh is not None}
+        streams = [probe for probe in probes if probe.transport in {"tcp", "tls"}]
+        self._fresh_words = tuple(dict.fromkeys(probe.fresh for probe in streams if probe.fresh is not None))
+        self._fresh_ports = {
+            port: probe.fresh
+            for probe in probes
+            if probe.transport == "udp" and probe.fresh is not None
+            for port in probe.ports
+        }
 
-    def take(self, records: bytes) -> list[Message]:
+    def take(self, records: bytes) -> list[Message]:  # noqa: C901, PLR0912, PLR0915 - a call a frame costs more
         """What frames say: each after a header of its seconds, nanoseconds, kept and whole length, 32 bits each."""
         record, plain, same = _RECORD.unpack_from, _PLAIN.unpack_from, self._same
-        stats, ethernet = self._reading.stats, self._link_type == _ETHERNET_LINK
+        talks, other, link_type = self._talks, self._other, self._link_type
+        stats, ethernet = self._reading.stats, link_type == _ETHERNET_LINK
         at, size, count, length, repeats = 0, len(records), 0, 0, 0
-        times = []
+        times: list[float] = []
+        # One turn of this loop is what a frame costs: what is rare is done elsewhere.
         while at < size:
             seconds, fraction, captured, whole = record(records, at)
-            data = records[at + 16 : at + 16 + captured]
-            at += 16 + captured
+            start = at + 16
+            at = start + captured
             count += 1
             length += whole
             time = None
@@ -137,46 +164,71 @@ class Bulk:
                 time = seconds + fraction / 1e9
                 times.append(time)
             name = None
-            tag, bare = b"", data
-            if data[12:14] == _DOT1Q:
-                tag, bare = data[14:16], data[:12] + data[16:]
-            if ethernet and len(bare) >= _SHORTEST:
-                kind = bare[12:14]
+            if ethernet and captured >= _SHORTEST:
+                macs, kind, version, total, fragment, protocol, ends, sequence, answered, head, flags = plain(
+                    records, start
+                )
+                ip = start + 14
+                if kind == _DOT1Q and captured >= _SHORTEST + 4:
+                    tag, ip = records[ip : ip + 2], start + 18
+                    _, kind, version, total, fragment, protocol, ends, sequence, answered, head, flags = (
+                        plain(records, start + 4)
+                    )
+                    ends = tag + ends
                 if kind == _IPV4:
-                    fields = plain(bare)
-                    _, version, total, fragment, protocol, _, _, _, head, _ = fields
                     if version == 0x45 and not fragment & 0x3FFF:
-                        if protocol == _UDP:
+                        if protocol == _TCP:
+                            words, end = ip + 20 + (head >> 2 & 0x3C), ip + total
+                            if (
+                                head >= 0x50
+                                and words <= end <= at
+                                and (ip == start + 14 or 0 < int.from_bytes(tag) <= _LAST_VLAN)
+                            ):
+                                side, talk = talks.get(ends, _NOBODY)
+                                segment = (
+                                    records,
+                                    start,
+                                    at,
+                                    words,
+                                    end,
+                                    side,
+                                    flags,
+                                    macs,
+                                    sequence,
+                                    answered,
+                                    time,
+                                )
+                                if talk is None:
+                                    self._first(segment, whole, ends)
+                                elif flags & _TELLING or len(talk.frames) < 2 or time is None:
+                                    self._segment(talk, segment, whole, ends)
+                                else:
+                                    talk.frames.append(segment)
+                                continue
+                        elif protocol == _UDP:
                             # Without what is new in each packet: its number, time to live and checksum.
-                            name = tag + kind + bare[:18] + bare[26:]
-                        elif (
-                            protocol == _TCP
-                            and head >= 0x50
-                            and 20 + (head >> 2 & 0x3C) <= total <= len(bare) - 14
-                            and (not tag or 0 < int.from_bytes(tag) <= _LAST_VLAN)
-                        ):
-                            self._segment(Frame(time, self._link_type, data, whole, 0, 0), tag, bare, fields)
-                            continue
+                            name = records[start : ip + 4] + records[ip + 12 : at]
                 elif kind == _ARP:
-                    name = tag + kind + bare
-                host = same.get(name) if name is not None else None
+                    name = records[start:at]
+                host = same.get(hash(name)) if name is not None else None
                 if host is not None:
                     repeats += 1
                     host.seen(time)
                     continue
-            self._other(Frame(time, self._link_type, data, whole, 0, 0), name)
+            other(Frame(time, link_type, records[start:at], whole, 0, 0), name)
         stats.frames += count
         stats.bytes += length
-        stats.link_types[self._link_type] += count
+        stats.link_types[link_type] += count
         stats.repeats += repeats
         stats.first = min(times if stats.first is None else [stats.first, *times], default=None)
         stats.last = max(times if stats.last is None else [stats.last, *times], default=None)
         self.useful += count
+        self._copy()
         return self._take_said()
 
     def finish(self) -> list[Message]:
         """Let go of everything: what is left of open connections, then what came again, with its count."""
-        self._let_go_of(self._talks.values())
+        self._let_go_of_all()
         self._tell()
         return self._take_said()
 
@@ -185,28 +237,76 @@ class Bulk:
         return said
 
     def _tell(self) -> None:
-        """Tell of connections that came again since they were told of; then forget them."""
+        """Tell of what came again since it was told of; then forget it."""
         for known in self._known.values():
             if known.count:
                 self._said += [
-                    replace(message, at=at, count=known.count)
-                    for (_, message), at in zip(known.says, known.last, strict=True)
+                    replace(message, at=known.last[place], count=known.count) for place, message in known.says
                 ]
         self._known.clear()
 
     def _other(self, frame: Frame, name: bytes | None) -> None:
         """A frame that is no plain TCP segment: by the usual way, and by `name` where it comes again."""
+        if name is None:
+            if self._talks:
+                self._make_way(frame)
+            self._said += self._read(frame)
+            return
+        fresh = self._fresh_of(frame.data)
+        packet = decode(frame.data, frame.link_type) if fresh is not None and frame.at is not None else None
+        if fresh is not None and isinstance(packet, Packet):
+            self._announced(frame, packet, fresh, name)
+            return
         reading, repeats = self._reading, self._reading.stats.repeats
-        if name is None and self._talks:
-            self._make_way(frame)
         said = self._read(frame)
         self._said += said
-        if said or reading.stats.repeats == repeats or reading.touched is None or name is None:
-            return
-        if len(name) <= _LONGEST_KNOWN and not _tunnelled(frame.data):
+        if not said and reading.stats.repeats > repeats and reading.touched is not None:
+            self._repeated(name, reading.touched)
+
+    def _repeated(self, name: bytes, host: Host) -> None:
+        """Know a frame that says nothing new by its bytes, if it comes again."""
+        if not _tunnelled(name):
             if len(self._same) >= _MAX_KNOWN:
                 self._same.clear()
-            self._same[name] = reading.touched
+            self._same[hash(name)] = host
+
+    def _fresh_of(self, data: bytes) -> re.Pattern[bytes] | None:
+        """What is fresh in a datagram, by its ports."""
+        ip = 18 if data[12:14] == b"\x81\x00" else 14
+        if data[ip - 2 : ip] != b"\x08\x00":
+            return None
+        port = int.from_bytes(data[ip + 22 : ip + 24])
+        return self._fresh_ports.get(port) or self._fresh_ports.get(int.from_bytes(data[ip + 20 : ip + 22]))
+
+    def _announced(self, frame: Frame, packet: Packet, fresh: re.Pattern[bytes], exact: bytes) -> None:
+        """A datagram with something `fresh` in it: known by the rest, where it was read before."""
+        at, payload = frame.at or 0.0, packet.payload
+        name = hash((packet._replace(payload=fresh.sub(b"", payload)), len(payload)))
+        known = self._known.get(name)
+        if known is not None and known.first <= at:
+            if self._reading.repeats(packet):
+                for _, host in known.seen:
+                    host.seen(at)
+                    self._repeated(exact, host)
+            else:
+                known.again([at])
+            return
+        repeats = self._reading.stats.repeats
+        said = self._read(frame)
+        self._said += said
+        says = [message for message in said if message.protocol != SIGHTING]
+        shown = self._reading.touched
+        if shown is None:
+            return
+        if not said and self._reading.stats.repeats > repeats:
+            self._repeated(exact, shown)
+        if len(says) != 1 or self._fresh.get(says[0].protocol) is not fresh:
+            return
+        if name in self._once and len(payload) <= _LONGEST_KNOWN:
+            if len(self._known) >= _MAX_TALKS:
+                self._tell()
+            self._known[name] = _Known([at], [(0, says[0])], [(0, shown)])
+        _remember(self._once, name)
 
     def _make_way(self, frame: Frame) -> None:
         """What is kept of a connection is read before an unusual frame of it."""
@@ -215,114 +315,160 @@ class Bulk:
         except (IndexError, ValueError, struct.error):
             return
         if isinstance(found, Fragment):
-            # Nobody knows yet whose it is.
-            self._let_go_of(self._talks.values())
+            if found.protocol == _TCP:
+                # Nobody knows yet whose it is.
+                self._let_go_of_all()
         elif isinstance(found, Packet) and found.protocol == _TCP and ":" not in found.source:
             ends = socket.inet_aton(found.source) + socket.inet_aton(found.target)
             tag = b"".join(number.to_bytes(2) for number in found.vlan)
-            talk = self._talks.get(tag + ends + struct.pack("!HH", found.source_port, found.target_port))
+            _, talk = self._talks.get(
+                tag + ends + struct.pack("!HH", found.source_port, found.target_port), _NOBODY
+            )
             if talk is not None:
                 self._let_go(talk)
 
-    def _segment(self, frame: Frame, tag: bytes, bare: bytes, fields: _Fields) -> None:
-        """A plain TCP segment, with the VLAN tag that `bare` is without, and what its headers say."""
-        macs, _, total, _, _, ends, sequence, answered, head, flags = fields
-        words = bare[34 + (head >> 4) * 4 : 14 + total]
-        key = tag + ends
-        talk = self._talks.get(key)
-        if talk is None:
-            self._first(frame, key, macs, words, sequence, flags)
-            return
-        answers = key != talk.key
-        opened = len(talk.frames) > 1
-        there = sequence - talk.bases[answers] & _SPACE
-        if not talk.frames and not flags & _SYN and there + len(words) <= talk.ends[answers]:
+    def _segment(self, talk: _Talk, segment: _Segment, whole: int, key: bytes) -> None:
+        """A TCP segment that may not be the usual middle of a connection that is kept."""
+        data, _, _, words, end, side, flags, _, sequence, _, at = segment
+        frames, length = talk.frames, end - words
+        opened = len(frames) > 1
+        there = sequence - talk.bases[side] & _SPACE
+        if not frames and not flags & _SYN and there + length <= talk.ends[side]:
             # It was counted, and this comes late: it was said before.
-            if not words:
-                self._said += self._read(frame)
-            elif self._reading.wanted.begins(words):
-                self._said += self._reading.sight(frame)
+            if not length:
+                self._said += self._read(self._frame(segment, whole))
+            elif self._reading.wanted.begins(data[words:end]):
+                self._said += self._reading.sight(self._frame(segment, whole))
             return
         if (
-            not talk.frames
-            or frame.at is None
-            or (flags & _SYN if opened else flags & _OPENING != _SYN_ACK or words or not answers)
+            not frames
+            or at is None
+            or (flags & _SYN if opened else flags & _OPENING != _SYN_ACK or length or not side)
         ):
             # It does not go on as usual, or begins anew.
             self._let_go(talk)
-            self._first(frame, key, macs, words, sequence, flags)
+            self._first(segment, whole, key)
             return
         if not opened:
-            talk.bases[1], there = sequence, 0
-        heard = answered - talk.bases[not answers] & _SPACE
-        talk.ends[answers] = max(talk.ends[answers], there + len(words) + (flags & _FIN))
-        talk.said += _SAID.pack(answers, flags, macs, there, heard, len(words)), words
-        self._keep(talk, frame, frame.at)
+            talk.bases = talk.bases[0], sequence
+        frames.append(segment)
         if flags & _FIN:
-            talk.ended |= 1 << answers
+            talk.ended |= 1 << side
         if flags & _RST or talk.ended == _BOTH:
             self._end(talk)
-        elif len(talk.frames) > _MAX_FRAMES:
-            self._let_go(talk)
-        if self._held > _MAX_BYTES:
-            self._let_go_of(self._talks.values())
 
-    def _first(self, frame: Frame, key: bytes, macs: bytes, words: bytes, sequence: int, flags: int) -> None:
+    def _first(self, segment: _Segment, whole: int, key: bytes) -> None:
         """A segment of a connection that is not kept: keep it from its beginning, or read it by the usual way."""
-        opens = flags & _OPENING == _SYN and not words and frame.at is not None
-        said = _opening(key, macs) if opens else b""
-        if frame.at is not None and opens and hash(said) in self._met:
-            if len(self._talks) >= 2 * _MAX_KEPT:
-                self._let_go_of(self._talks.values())
-            talk = self._talks[key] = self._talks[_turned(key)] = _Talk(key, said, sequence)
-            self._keep(talk, frame, frame.at)
-        elif flags & _TELLING or (
-            words
+        data, _, _, words, end, _, flags, macs, _, _, at = segment
+        if flags & _OPENING == _SYN and words == end and at is not None:
+            first = _opening(key, macs)
+            if hash(first) in self._met:
+                if len(self._talks) >= 2 * _MAX_KEPT:
+                    self._let_go_of_all()
+                talk = _Talk(key, first, (*segment[:5], 0, *segment[6:]))
+                self._talks[key] = 0, talk
+                self._talks[_turned(key)] = 1, talk
+                self._open[talk] = None
+                return
+        if flags & _TELLING or (
+            words != end
             and (
-                self._reading.wanted.begins(words)
+                self._reading.wanted.begins(data[words:end])
                 or self._reading.streams.waits_for(int.from_bytes(key[-4:]))
             )
         ):
-            self._said += self._read(frame)
+            self._said += self._read(self._frame(segment, whole))
             if flags & _OPENING == _SYN_ACK:
                 # What is told but once, such as an open port, was told by this one, before others are kept.
                 _remember(self._met, hash(_opening(_turned(key), macs[6:] + macs[:6])))
         else:
             self.useful -= 1
 
-    def _keep(self, talk: _Talk, frame: Frame, at: float) -> None:
-        talk.frames.append(frame.data)
-        talk.times.append(at)
-        self._held += len(frame.data)
+    def _frame(self, segment: _Segment, whole: int) -> Frame:
+        data, start, stop = segment[:3]
+        return Frame(segment[10], self._link_type, data[start:stop], whole, 0, 0)
 
     def _end(self, talk: _Talk) -> None:
         """A connection is whole: count it where it is known, else read it."""
+        frames, (client, server) = talk.frames, talk.bases
+        said, pack = [talk.first], _SAID.pack
+        for data, _, _, words, end, side, flags, macs, sequence, answered, _ in frames[1:]:
+            mine, yours = (server, client) if side else (client, server)
+            there, heard = sequence - mine & _SPACE, answered - yours & _SPACE
+            said += pack(side, flags, macs, there, heard, end - words), data[words:end]
         # A hash of bytes is keyed anew in each process: nobody can make two connections meet.
-        name = hash(b"".join(talk.said))
-        known, times, streams = self._known.get(name), talk.times, self._reading.streams
+        whole = b"".join(said)
+        exact = name = hash(whole)
+        known = self._known.get(exact)
+        if known is None:
+            rest = self._without_fresh(whole)
+            if len(rest) != len(whole):
+                name = hash(rest)
+                known = self._known.get(name)
+        times = [frame[10] or 0.0 for frame in frames]
+        streams = self._reading.streams
         vlan, *ends = _ends(talk.key)
         usual = times == sorted(times) and not streams.holds(vlan, *ends)
         if known is not None and usual and known.first <= times[0]:
             known.again(times)
-            self._held -= sum(map(len, talk.frames))
-            talk.frames, talk.times, talk.said = [], [], []
+            self._forget(talk)
+            talk.ends = known.ends
             if talk.ended != _BOTH:
                 # After a reset nothing more is known of it.
                 self._let_go(talk)
             return
-        again = known is None and name in self._once and sum(map(len, talk.frames)) <= _LONGEST_TALK
+        size = sum(stop - start for _, start, stop, *_ in frames)
+        again = known is None and name in self._once and size <= _LONGEST_TALK
         _remember(self._once, name)
         evicted = streams.evicted
         says, seen = self._let_go(talk)
         if again and usual and evicted == streams.evicted and not streams.speaks(vlan, *ends):
             if len(self._known) >= _MAX_TALKS:
                 self._tell()
-            self._known[name] = _Known(times[0], says, seen)
+            if name != exact and not all(self._is_covered(message) for _, message in says):
+                name = exact
+            self._known[name] = _Known(times, says, seen, _reach(frames, talk.bases))
 
-    def _let_go_of(self, talks: Iterable[_Talk]) -> None:
-        # Each is there under both of its directions.
-        for talk in dict.fromkeys(talks):
-            self._let_go(talk)
+    def _without_fresh(self, words: bytes) -> bytes:
+        for pattern in self._fresh_words:
+            words = pattern.sub(b"", words)
+        return words
+
+    def _is_covered(self, message: Message) -> bool:
+        """Whether what is fresh in it is so for the protocol that reads it."""
+        own = self._fresh.get(message.protocol)
+        return all(pattern is own or not pattern.search(message.payload) for pattern in self._fresh_words)
+
+    def _copy(self) -> None:
+        """Keep what is open beyond the chunk that it came with; what is too long for that is let go."""
+        for talk in [*self._open]:
+            frames = talk.frames
+            for place in range(talk.copied, len(frames)):
+                segment = frames[place]
+                data, start, stop, words, end = segment[:5]
+                frames[place] = (
+                    *(data[start:stop], 0, stop - start, words - start, end - start),
+                    *segment[5:],
+                )
+                self._held += stop - start
+            talk.copied = len(frames)
+            if len(frames) > _MAX_FRAMES:
+                self._let_go(talk)
+        if self._held > _MAX_BYTES:
+            self._let_go_of_all()
+
+    def _forget(self, talk: _Talk) -> list[_Segment]:
+        """Keep the frames of a connection no more."""
+        frames, talk.frames = talk.frames, []
+        self._held -= sum(frame[2] for frame in frames[: talk.copied])
+        self._open.pop(talk, None)
+        return frames
+
+    def _let_go_of_all(self) -> None:
+        for side, talk in [*self._talks.values()]:
+            # Each is there under both of its directions.
+            if not side:
+                self._let_go(talk)
 
     def _let_go(self, talk: _Talk) -> tuple[list[tuple[int, Message]], list[tuple[int, Host]]]:
         """Read a connection by the usual way, as what follows of it will be.
@@ -332,10 +478,11 @@ class Bulk:
         del self._talks[talk.key], self._talks[_turned(talk.key)]
         says: list[tuple[int, Message]] = []
         seen: dict[Host, int] = {}
-        for place, (data, at) in enumerate(zip(talk.frames, talk.times, strict=True)):
-            self._held -= len(data)
+        for place, segment in enumerate(self._forget(talk)):
+            data, start, stop = segment[:3]
             # By its number a Message tells which frame it began with.
-            for message in self._read(Frame(at, self._link_type, data, len(data), place + 1, 0)):
+            frame = Frame(segment[10], self._link_type, data[start:stop], stop - start, place + 1, 0)
+            for message in self._read(frame):
                 plain = message if message.frame is None else replace(message, frame=None)
                 self._said.append(plain)
                 if message.frame is not None and message.protocol != OPEN_PORT:
@@ -358,7 +505,16 @@ def _opening(key: bytes, macs: bytes) -> bytes:
     """What is known of a connection by its client's first segment."""
     # Which port is the higher one is all that may be told by the client's.
     client, server = key[-4:-2], key[-2:]
-    return b"%c%b%b%b%c" % (len(key), macs, key[:-4], server, client > server)
+    return macs + key[:-4] + server + (b"\1" if client > server else b"\0")
+
+
+def _reach(frames: Sequence[_Segment], bases: tuple[int, int]) -> tuple[int, int]:
+    """How far the sequence numbers of both sides came from where they began."""
+    ends = [0, 0]
+    for _, _, _, words, end, side, flags, _, sequence, _, _ in frames:
+        there = sequence - bases[side] & _SPACE
+        ends[side] = max(ends[side], there + end - words + (flags & _FIN))
+    return ends[0], ends[1]
 
 
 def _remember(hashes: set[int], name: int) -> None:
@@ -380,7 +536,7 @@ def _ends(key: bytes) -> tuple[tuple[int, ...], tuple[str, int], tuple[str, int]
     return vlan, (address_text(source), source_port), (address_text(target), target_port)
 
 
-def _tunnelled(data: bytes) -> bool:
-    """Whether a datagram may carry frames: what they belong to is not known by their bytes."""
-    at = 18 if data[12:14] == _DOT1Q else 14
-    return int.from_bytes(data[at + 22 : at + 24]) in TUNNEL_PORTS
+def _tunnelled(name: bytes) -> bool:
+    """Whether a datagram, by its name, may carry frames: what they belong to is not known by their bytes."""
+    at = 32 if name[12:14] == b"\x81\x00" else 28
+    return int.from_bytes(name[at : at + 2]) in TUNNEL_PORTS

@@ -170,6 +170,10 @@ class Reading:
                 self._sighting(found.source, found.mac, found.vlan, transport, frame.at, said)
         return said
 
+    def repeats(self, packet: Packet) -> bool:
+        """Whether a datagram's sender has said the same before; it has now."""
+        return self._is_repeat((packet.source, packet.mac, packet.source_port, packet.vlan, packet.payload))
+
     def sightings(self) -> Iterator[Message]:
         """A sighting of every host that was seen again since it was last told of."""
         for host in self._hosts.values():
@@ -243,8 +247,7 @@ class Reading:
             ]
         else:
             return
-        repeat = (packet.source, packet.mac, packet.source_port, packet.vlan, packet.payload)
-        if near and self._is_repeat(repeat):
+        if near and self.repeats(packet):
             self._sighting(
                 packet.source, packet.mac, packet.vlan, _TRANSPORTS[packet.protocol], frame.at, said
             )

@@ -153,7 +153,7 @@ class _Reader:
         if every is None:
             return None
         self._savefile.set_filter(every.code)
-        return Bulk(self._reading, self._savefile.link_type)
+        return Bulk(self._reading, self._savefile.link_type, self._probes)
 
     def _take_many(self, records: bytes) -> bool:
         bulk = self._bulk

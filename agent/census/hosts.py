@@ -1,7 +1,7 @@
 """Keeps what each (VLAN, MAC, address) said, within bounds and whatever the order it came in.
 
 Every part of a host is a set, a smallest or a largest, so that hosts merge in any order and
-grouping. Where a bound is reached, what was said first stays: of each field the texts with
+grouping. Of texts that differ only in what was drawn by lot the earliest is kept. Where a bound is reached, what was said first stays: of each field the texts with
 the earliest times, and of the table the hosts that told most and were seen last.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.census.times import Times
+from agent.drawn import standing
 from fingerprints.model import Fact, Observation
 
 __all__ = ["Host", "Hosts", "Key", "Shelf", "order", "rows_of"]
@@ -20,7 +21,7 @@ __all__ = ["Host", "Hosts", "Key", "Shelf", "order", "rows_of"]
 Key = tuple[tuple[int, ...], str | None, str | None]
 """VLAN tags, MAC and address, as frames or sockets had them."""
 Shelf = dict[str, dict[tuple[str, str], Observation]]
-"""By field, then by text and who asked (empty for what the host said by itself)."""
+"""By field, then by what stands for the text and who asked (empty for what the host said by itself)."""
 
 _MAX_TEXTS: Final = 64
 """Most texts of one field of one host."""
@@ -57,7 +58,7 @@ class Host:
     def learn(self, row: Observation, asker: str | None = None) -> None:
         """Keep an observation; `asker` is set where it was asked of this host rather than said by it."""
         shelf = self.said if asker is None else self.heard
-        name = (row.fact.text, asker or "")
+        name = (standing(row.fact), asker or "")
         rows = shelf.setdefault(row.fact.field, {})
         known = rows.get(name)
         if known is None:

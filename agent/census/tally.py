@@ -265,7 +265,7 @@ class Tally:
         serves = _serves(message)
         lower = sender.port if serves else receiver.port
         # Hashes of bytes are keyed anew in each process: nobody can make two messages meet.
-        said = hash((message.protocol, payload, message.asked))
+        said = hash((message.protocol, payload, len(message.payload), message.asked))
         ends = (sender.ip, sender.mac, sender.vlan, receiver.ip, receiver.mac, receiver.vlan)
         return hash((said, *ends, serves, lower)), hash((said, *ends, sender.port, receiver.port))
 
@@ -488,7 +488,8 @@ class Tally:
         found: dict[Party, set[str]] = {}
         for (vlan, _, ip), host in self._hosts.items():
             for field in _AGENT_FIELDS:
-                for text, _ in host.said.get(field, {}):
+                for row in host.said.get(field, {}).values():
+                    text = row.fact.text
                     if ip is not None and any(word in text.lower() for word in _SCANNING_AGENTS):
                         found.setdefault((vlan, ip), set()).add(text[:80])
         return {party: tuple(sorted(texts)) for party, texts in found.items()}

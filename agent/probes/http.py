@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from agent import http_wire
+from agent.drawn import NONCE
 from agent.paths import masked
 from agent.redaction import redacted
 from agent.wire import Ask, Probe, Target, Transport
@@ -279,4 +280,5 @@ HTTP: Final = Probe(
     order=2,
     source="RFC 9110, RFC 9112; recorded answers",
     says="server, realm, title, beginning of the page, favicon",
+    fresh=NONCE,
 )

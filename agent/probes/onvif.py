@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import http_wire, soap, xml
+from agent.drawn import NONCE
 from agent.wire import Ask, Malformed, Probe, Target, Transport
 from fingerprints.model import Fact
 
@@ -154,4 +155,5 @@ ONVIF: Final = Probe(
     order=4,
     source="ONVIF Core and Device Management; recorded device information",
     says="ONVIF manufacturer, model, firmware, serial, scopes, or how it refuses",
+    fresh=NONCE,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import http_wire
+from agent.drawn import NONCE
 from agent.paths import path_of
 from agent.redaction import redacted
 from agent.wire import Ask, Probe, Target
@@ -141,4 +142,5 @@ RTSP: Final = Probe(
     order=3,
     source="RFC 2326; recorded answers",
     says="server, methods, realm and session description",
+    fresh=NONCE,
 )

@@ -11,6 +11,7 @@ SADP can also write (passwords, addresses): only ``inquiry`` is ever built here.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Final
@@ -121,4 +122,6 @@ SADP: Final = Probe(
     aliases=("hikvision",),
     source="julienblitte/UniversalScanner Hikvision.cs; recorded answers",
     says="Hikvision discovery: model, serial, firmware, addresses, badge",
+    # The number of a question, repeated by its answers.
+    fresh=re.compile(rb"(?<=<Uuid>)[0-9A-Fa-f-]{1,64}(?=</Uuid>)"),
 )

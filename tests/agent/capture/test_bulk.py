@@ -24,6 +24,14 @@ from tests.told import told
 SYN, ACK, FIN, RST, PSH = 2, 16, 1, 4, 8
 QUESTION = b"GET /%d HTTP/1.1\r\nHost: camera\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nServer: DNVRS-Webs\r\nContent-Length: %d\r\n\r\n"
+REFUSAL = (
+    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm="c056e36e001a", nonce="%032x"\r\n'
+    b"Content-Length: %d\r\n\r\n"
+)
+HELLO = (
+    b'<?xml version="1.0"?><Envelope><Header><MessageID>urn:uuid:%08x</MessageID></Header><Body><Hello>'
+    b"<XAddrs>http://10.0.0.5/discovery</XAddrs></Hello></Body></Envelope>"
+)
 
 
 def ethernet(source: int, target: int, protocol: int, body: bytes, vlan: int = 0) -> bytes:
@@ -73,7 +81,8 @@ class Talk:
         for _ in range(2 if self.twist == "two questions" else 1):
             say(self.client, ACK | PSH, QUESTION % self.path)
             say(self.server, ACK)
-            answer = ANSWER % self.length + b"x" * self.length
+            head = REFUSAL % (port, self.length) if self.twist == "a login" else ANSWER % self.length
+            answer = head + b"x" * self.length
             for at in range(0, len(answer), self.cut):
                 say(self.server, ACK | PSH, answer[at : at + self.cut])
         if self.end == "fin":
@@ -103,7 +112,8 @@ TALKS = st.builds(
     cut=st.sampled_from([50, 1_000]),
     begin=st.integers(0, 1 << 20),
     end=st.sampled_from(["fin", "fin", "fin", "rst", "open"]),
-    twist=st.sampled_from([*[""] * 6, "two questions", "twice", "a hole", "late", "middle"]),
+    twist=st.sampled_from([*[""] * 6, "two questions", "twice", "a hole", "late", "middle"])
+    | st.just("a login"),
 )
 
 
@@ -125,7 +135,7 @@ def networks(draw: st.DrawFn) -> list[Frame]:
         if not waiting[at]:
             del waiting[at]
         if not order.randrange(9):
-            frames.append(udp(5, 6, (3702, 3702), b'<?xml version="1.0"?><Envelope>Hello'))
+            frames.append(udp(5, order.randrange(6, 8), (3702, 3702), HELLO % order.randrange(4)))
     return [
         Frame(1_700_000_000 + number / 64, 1, data, len(data), 0, 0) for number, data in enumerate(frames)
     ]
@@ -154,7 +164,7 @@ def test_bulk_says_the_same(frames: list[Frame], size: int) -> None:
     """Connections cut, lost, late, twice, or open at the end: the same Messages as often, first and last."""
     plain, reading = one_by_one(frames)
     other = Reading(ALL, "capture")
-    bulk = Bulk(other, 1)
+    bulk = Bulk(other, 1, ALL)
     found = []
     for at in range(0, len(frames), size):
         found += bulk.take(records(frames[at : at + size]))
@@ -169,13 +179,28 @@ def test_what_comes_again_is_counted() -> None:
     frames = [data for number in range(100) for data in replace(talk, begin=number).frames(20_000 + number)]
     heard = [Frame(1_700_000_000 + n, 1, data, len(data), 0, 0) for n, data in enumerate(frames)]
     reading = Reading(ALL, "capture")
-    bulk = Bulk(reading, 1)
+    bulk = Bulk(reading, 1, ALL)
     found = [*bulk.take(records(heard)), *bulk.finish(), *reading.close()]
     answers = [
         message for message in found if message.payload.startswith(b"HTTP/1.1 200") and not message.moved
     ]
     assert len(answers) < 10
     assert sum(message.count for message in answers) == 100
+
+
+def test_what_is_drawn_anew_makes_nothing_new() -> None:
+    """Of a hundred refusals and announcements that differ in a nonce or a number few are read."""
+    talk = Talk(1, 3, 0, 0, 0, 1_000, 5, "fin", "a login")
+    frames = [data for number in range(100) for data in talk.frames(20_000 + number)]
+    frames += [udp(5, 6, (3702, 3702), HELLO % number) for number in range(100)]
+    heard = [Frame(1_700_000_000 + n, 1, data, len(data), 0, 0) for n, data in enumerate(frames)]
+    reading = Reading(ALL, "capture")
+    bulk = Bulk(reading, 1, ALL)
+    found = [*bulk.take(records(heard)), *bulk.finish(), *reading.close()]
+    for beginning in (b"HTTP/1.1 401", b"<?xml"):
+        said = [message for message in found if message.payload.startswith(beginning)]
+        assert len(said) < 10
+        assert sum(message.count for message in said) == 100
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +217,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [data for n in range(48) for data in kinds[n % len(kinds)].frames(20_000 + n)]
     heard = [Frame(1_700_000_000 + n, 1, data, len(data), 0, 0) for n, data in enumerate(frames)]
     other = Reading(ALL, "capture")
-    bulk = Bulk(other, 1)
+    bulk = Bulk(other, 1, ALL)
     found = [*bulk.take(records(heard)), *bulk.finish(), *other.close()]
     assert told(found) == told(one_by_one(heard)[0])
 

@@ -59,3 +59,19 @@ def test_ports_are_bounded() -> None:
     for port in range(65_536, 0, -1):
         host.open(port)
     assert host.ports == set(range(1, 1_025))
+
+
+def test_of_texts_drawn_by_lot_the_earliest_is_kept() -> None:
+    """A login's nonce is new each time: one text of each realm is enough, whatever the order."""
+    rows = [
+        row("http.www-authenticate", f'Digest realm="{realm}", nonce="{number:032x}"', number)
+        for realm in ("one", "two")
+        for number in range(100)
+    ]
+    host, other = Host(), Host()
+    for each in rows:
+        host.learn(each)
+    for each in reversed(rows):
+        other.learn(each)
+    assert sorted(host.facts(), key=str) == sorted(other.facts(), key=str) == [rows[0].fact, rows[100].fact]
+    assert host.length == other.length
