@@ -27,7 +27,7 @@ from inventory.ingest import bulk
 from inventory.ingest.contacts import keep_contacts
 from inventory.ingest.covering import covered
 from inventory.ingest.reading import Refused, moment
-from inventory.ingest.store import CHUNK, Context, Mixed, Outcome, store
+from inventory.ingest.store import CHUNK, Context, Mixed, Outcome, look, store
 from inventory.models import Agent, Plan, Run, RunPart, Site
 
 __all__ = ["MAX_PARTS", "Receipt", "ReportRefused", "Submission", "receive", "receive_together"]
@@ -132,12 +132,9 @@ def _at_once(submissions: Sequence[Submission], rows: Sequence[Sequence[Any]]) -
         bulk.lock(*(submission.site.pk for submission in submissions))
         runs = _runs(submissions, now)
         contexts = [_context(*pair, now) for pair in zip(submissions, runs, strict=True)]
-        found = iter(
-            store(
-                [device for devices in rows for device in devices],
-                [context for context, devices in zip(contexts, rows, strict=True) for _ in devices],
-            )
-        )
+        devices = [device for found in rows for device in found]
+        each = [context for context, found in zip(contexts, rows, strict=True) for _ in found]
+        found = iter(store(devices, each, look(devices, each)))
         receipts = [
             Receipt(run, tuple(islice(found, len(devices)))) for run, devices in zip(runs, rows, strict=True)
         ]
@@ -240,11 +237,13 @@ def _context(submission: Submission, run: Run, now: datetime) -> Context:
 
 def _stored(rows: Sequence[Any], context: Context, given: set[int]) -> list[Outcome]:
     """One chunk in one transaction, tried again where two that wrote at once were in each other's way."""
+    contexts = [context] * len(rows)
+    glances = look(rows, contexts)
     for attempt in range(_ATTEMPTS):
         try:
             with transaction.atomic():
                 bulk.lock(context.site)
-                outcomes = store(rows, [context] * len(rows), given)
+                outcomes = store(rows, contexts, glances, given)
                 if uncounted := _uncounted(context.site, outcomes):
                     # Counting comes last, once; if we die before it, the next report knows.
                     Site.objects.filter(pk__in=uncounted, stale=False).update(stale=True)

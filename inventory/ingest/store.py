@@ -28,7 +28,7 @@ from inventory.ingest.resolve import Known, Match, resolve
 from inventory.models import Alert, Device, Facts, Finding, Identity, Plan, PlanChange, Sighting, Verdict
 from inventory.timeline import plan_state, seen_again
 
-__all__ = ["CHUNK", "Context", "Mixed", "Outcome", "store"]
+__all__ = ["CHUNK", "Context", "Mixed", "Outcome", "look", "store"]
 
 CHUNK: Final = 500
 _TOUCHED: Final = ["first_seen", "last_seen"]
@@ -156,14 +156,18 @@ class _Taken:
     conflicted: bool
 
 
-def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[int] = ()) -> list[Outcome]:
+def store(
+    rows: Sequence[Any],
+    contexts: Sequence[Context],
+    glances: Sequence[Glance | None],
+    given: Collection[int] = (),
+) -> list[Outcome]:
     """Store device objects, in one transaction that the caller holds; an outcome for each, in order.
 
-    Each row has the context of its report. `given` are devices that earlier chunks of the report
-    have turned out to be. Raises `Mixed` where rows of two reports may be the same device.
+    Each row has the context of its report, and what `look` made of it. `given` are devices that earlier chunks
+    of the report have turned out to be. Raises `Mixed` where rows of two reports may be the same device.
     """
     outcomes: list[Outcome | None] = [None] * len(rows)
-    glances = _glances(rows, contexts)
     familiar = _familiar(glances, contexts, given)
     for place, row in familiar.items():
         outcomes[place] = Outcome(shown(row.said.id, 200), row.id, "same")
@@ -209,7 +213,8 @@ def store(rows: Sequence[Any], contexts: Sequence[Context], given: Collection[in
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _glances(rows: Sequence[Any], contexts: Sequence[Context]) -> list[Glance | None]:
+def look(rows: Sequence[Any], contexts: Sequence[Context]) -> list[Glance | None]:
+    """Glance at each row; needs no database, so nobody has to wait for it who wants to write."""
     clocks = {id(context): clock(context.at, context.now) for context in contexts}
     found = []
     for row, context in zip(rows, contexts, strict=True):
