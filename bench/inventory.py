@@ -302,7 +302,12 @@ def filled(bench: Bench, server: Server) -> Store:
     """A full database."""
     server.create(_NAME)
     env = environment(server.described(_NAME), server.folder)
-    subprocess.run([sys.executable, "-P", "-m", "agent.cli", "inventory", "migrate"], env=env, check=True)
+    subprocess.run(
+        [sys.executable, "-P", "-m", "agent.cli", "inventory", "migrate"],
+        env=env,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     began = time.monotonic()
     return fill(
         lambda: connected(server),
