@@ -88,7 +88,8 @@ def receive(submission: Submission) -> Receipt:
         outcomes += found
     receipt = Receipt(run, tuple(outcomes))
     with transaction.atomic():
-        bulk.lock(submission.site.pk)
+        # Those that devices came from are counted anew too, perhaps while their own agents report.
+        bulk.lock(submission.site.pk, *_uncounted(submission.site.pk, receipt.outcomes))
         _settle([submission], [receipt])
     return receipt
 
@@ -138,6 +139,7 @@ def _at_once(submissions: Sequence[Submission], rows: Sequence[Sequence[Any]]) -
         receipts = [
             Receipt(run, tuple(islice(found, len(devices)))) for run, devices in zip(runs, rows, strict=True)
         ]
+        bulk.lock(*(row.left for receipt in receipts for row in receipt.outcomes if row.left))
         _settle(submissions, receipts)
     return receipts
 

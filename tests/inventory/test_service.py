@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable
@@ -276,6 +277,24 @@ def test_two_agents_at_once_on_one_site_make_each_device_once() -> None:
     )
     assert faults == []
     assert _counts()["Device"] == _counts()["Sighting"] == _counts()["Verdict"] == 1200
+
+
+def test_cameras_that_change_places_are_counted_at_both() -> None:
+    """Two sites take over each other's cameras at the same time: each is counted once, where it is now."""
+    first, second = site("school-1"), site("school-2")
+    mine, yours = [camera(number) for number in range(200)], [camera(number) for number in range(200, 400)]
+    report("a0", mine, START, first)
+    report("b0", yours, START, second)
+    for day in range(1, 5):
+        at = START + day * DAY
+        mine, yours = ([{**row, "last_seen": stamp(at)} for row in rows] for rows in (yours, mine))
+        deeds = [
+            Submission(f"a{day}", first, document(mine, at)),
+            Submission(f"b{day}", second, document(yours, at)),
+        ]
+        assert _together(*(functools.partial(receive, deed) for deed in deeds)) == []
+        counts = SiteTally.objects.values_list("site__code", "count").order_by("site")
+        assert list(counts) == [("school-1", 200), ("school-2", 200)]
 
 
 def _removed(device: Device) -> None:
