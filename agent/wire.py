@@ -147,7 +147,7 @@ class Probe:
     `fresh` finds what is new in every message and tells nothing, such as its number: two messages of
     one length that differ in nothing else are dissected once. A fact may hold it only where
     `agent.drawn` knows that. Of TCP it is looked for in whole connections, so nothing stands for
-    the beginning in it.
+    the beginning in it. One that begins with fixed bytes is found ten times as quickly.
     """
 
     name: str

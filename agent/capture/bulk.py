@@ -38,6 +38,7 @@ _LAST_VLAN: Final = 0x0FFF
 _TCP, _UDP = 6, 17
 _FIN, _SYN, _RST, _SYN_ACK = 1, 2, 4, 0x12
 _TELLING: Final = _FIN | _SYN | _RST
+_BREAKING: Final = _SYN | _RST
 _OPENING: Final = 0x17
 _BOTH: Final = 3
 _SPACE: Final = 0xFFFF_FFFF
@@ -61,16 +62,17 @@ the server's), flags, MACs, both sequence numbers and the time."""
 class _Talk:
     """A connection that is kept: its frames, and what it will be known by.
 
-    `key` is its client's direction, `first` what is known by the first frame. `frames` are more than
+    `key` is its client's direction and `answers` the other, `first` what is known by the first frame. `frames` are more than
     one while it goes on as usual; one that was counted has none any more, but `ends`: how far the
     sequence numbers of both sides came from where they began, `bases`. `ended` has a bit for each
     side that has ended, `copied` is how many frames are no longer part of a chunk.
     """
 
-    __slots__ = ("bases", "copied", "ended", "ends", "first", "frames", "key")
+    __slots__ = ("answers", "bases", "copied", "ended", "ends", "first", "frames", "key")
 
     def __init__(self, key: bytes, first: bytes, frame: _Segment) -> None:
         self.key = key
+        self.answers = _turned(key)
         self.first = first
         self.frames = [frame]
         self.bases = (frame[8], 0)
@@ -200,10 +202,14 @@ class Bulk:
                                 )
                                 if talk is None:
                                     self._first(segment, whole, ends)
-                                elif flags & _TELLING or len(talk.frames) < 2 or time is None:
+                                elif flags & _BREAKING or len(talk.frames) < 2 or time is None:
                                     self._segment(talk, segment, whole, ends)
                                 else:
                                     talk.frames.append(segment)
+                                    if flags & _FIN:
+                                        talk.ended |= 1 << side
+                                        if talk.ended == _BOTH:
+                                            self._end(talk)
                                 continue
                         elif protocol == _UDP:
                             # Without what is new in each packet: its number, time to live and checksum.
@@ -310,6 +316,10 @@ class Bulk:
 
     def _make_way(self, frame: Frame) -> None:
         """What is kept of a connection is read before an unusual frame of it."""
+        ip = 18 if frame.data[12:14] == b"\x81\x00" else 14
+        if frame.data[ip - 2 : ip] == b"\x08\x00" and frame.data[ip + 9 : ip + 10] == b"\x11":
+            # UDP, such as a piece of a long announcement; what is in a tunnel is another connection.
+            return
         try:
             found = decode(frame.data, frame.link_type)
         except (IndexError, ValueError, struct.error):
@@ -365,9 +375,10 @@ class Bulk:
             if hash(first) in self._met:
                 if len(self._talks) >= 2 * _MAX_KEPT:
                     self._let_go_of_all()
-                talk = _Talk(key, first, (*segment[:5], 0, *segment[6:]))
+                # Whose direction it was before does not count.
+                talk = _Talk(key, first, (*segment[:5], 0, *segment[6:]) if segment[5] else segment)
                 self._talks[key] = 0, talk
-                self._talks[_turned(key)] = 1, talk
+                self._talks[talk.answers] = 1, talk
                 self._open[talk] = None
                 return
         if flags & _TELLING or (
@@ -393,8 +404,10 @@ class Bulk:
         frames, (client, server) = talk.frames, talk.bases
         said, pack = [talk.first], _SAID.pack
         for data, _, _, words, end, side, flags, macs, sequence, answered, _ in frames[1:]:
-            mine, yours = (server, client) if side else (client, server)
-            there, heard = sequence - mine & _SPACE, answered - yours & _SPACE
+            if side:
+                there, heard = sequence - server & _SPACE, answered - client & _SPACE
+            else:
+                there, heard = sequence - client & _SPACE, answered - server & _SPACE
             said += pack(side, flags, macs, there, heard, end - words), data[words:end]
         # A hash of bytes is keyed anew in each process: nobody can make two connections meet.
         whole = b"".join(said)
@@ -407,8 +420,8 @@ class Bulk:
                 known = self._known.get(name)
         times = [frame[10] or 0.0 for frame in frames]
         streams = self._reading.streams
-        vlan, *ends = _ends(talk.key)
-        usual = times == sorted(times) and not streams.holds(vlan, *ends)
+        vlan, client_end, server_end = _ends(talk.key)
+        usual = times == sorted(times) and not streams.holds(vlan, client_end, server_end)
         if known is not None and usual and known.first <= times[0]:
             known.again(times)
             self._forget(talk)
@@ -422,7 +435,12 @@ class Bulk:
         _remember(self._once, name)
         evicted = streams.evicted
         says, seen = self._let_go(talk)
-        if again and usual and evicted == streams.evicted and not streams.speaks(vlan, *ends):
+        if (
+            again
+            and usual
+            and evicted == streams.evicted
+            and not streams.speaks(vlan, client_end, server_end)
+        ):
             if len(self._known) >= _MAX_TALKS:
                 self._tell()
             if name != exact and not all(self._is_covered(message) for _, message in says):
@@ -460,22 +478,23 @@ class Bulk:
     def _forget(self, talk: _Talk) -> list[_Segment]:
         """Keep the frames of a connection no more."""
         frames, talk.frames = talk.frames, []
-        self._held -= sum(frame[2] for frame in frames[: talk.copied])
+        if talk.copied:
+            self._held -= sum(frame[2] for frame in frames[: talk.copied])
         self._open.pop(talk, None)
         return frames
 
     def _let_go_of_all(self) -> None:
-        for side, talk in [*self._talks.values()]:
-            # Each is there under both of its directions.
-            if not side:
-                self._let_go(talk)
+        for talk in [*self._open]:
+            self._let_go(talk)
+        # Those that were counted have nothing to read.
+        self._talks.clear()
 
     def _let_go(self, talk: _Talk) -> tuple[list[tuple[int, Message]], list[tuple[int, Host]]]:
         """Read a connection by the usual way, as what follows of it will be.
 
         What its frames say and whom they show, each by the place of the frame.
         """
-        del self._talks[talk.key], self._talks[_turned(talk.key)]
+        del self._talks[talk.key], self._talks[talk.answers]
         says: list[tuple[int, Message]] = []
         seen: dict[Host, int] = {}
         for place, segment in enumerate(self._forget(talk)):

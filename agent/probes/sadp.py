@@ -123,5 +123,5 @@ SADP: Final = Probe(
     source="julienblitte/UniversalScanner Hikvision.cs; recorded answers",
     says="Hikvision discovery: model, serial, firmware, addresses, badge",
     # The number of a question, repeated by its answers.
-    fresh=re.compile(rb"(?<=<Uuid>)[0-9A-Fa-f-]{1,64}(?=</Uuid>)"),
+    fresh=re.compile(rb"<Uuid>[0-9A-Fa-f-]{1,64}</Uuid>"),
 )

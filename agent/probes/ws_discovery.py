@@ -111,5 +111,5 @@ WS_DISCOVERY: Final = Probe(
     aliases=("wsdiscovery",),
     source="WS-Discovery 2005/04; ONVIF Core 7; recorded announcements",
     says="ONVIF scopes (name, model), types, service addresses, stable identifier",
-    fresh=re.compile(rb"(?<=MessageID>)[0-9A-Za-z:-]{1,64}(?=<)"),
+    fresh=re.compile(rb"MessageID>[0-9A-Za-z:-]{1,64}<"),
 )
