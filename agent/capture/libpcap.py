@@ -18,7 +18,7 @@ from typing import Any, Final
 from agent.capture.bpf import INSTRUCTION
 from agent.capture.savefile import MAX_FRAME, Frame
 
-__all__ = ["Broken", "LibpcapMissing", "Savefile", "Window", "available"]
+__all__ = ["Broken", "LibpcapMissing", "Savefile", "Window", "available", "has_streams"]
 
 _BUFFER: Final = 1 << 18
 _FRAMES_AT_ONCE: Final = 2_048
@@ -122,6 +122,17 @@ def _searched() -> Any:
 def available() -> bool:
     """Whether libpcap can be used here."""
     return _libraries() is not None
+
+
+def has_streams() -> bool:
+    """Whether libpcap can be given streams of our own, which `Window` and `Savefile.read_many` need."""
+    libraries = _libraries()
+    return libraries is not None and _opener(libraries[1]) is not None
+
+
+def _opener(libc: Any) -> Any:
+    """What opens a stream of our own: not every C library has it."""
+    return getattr(libc, "fopencookie", None)
 
 
 class Window:
@@ -291,7 +302,7 @@ class Savefile:
 
     def _open(self, mode: bytes, cookie: _Cookie) -> Any:
         """A stream that is read or written by functions of our own."""
-        opener = getattr(self._libc, "fopencookie", None)
+        opener = _opener(self._libc)
         if opener is None:
             raise LibpcapMissing("this C library has no streams of our own")
         opener.restype, opener.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p, _Cookie)

@@ -21,7 +21,7 @@ from typing import Final
 from agent.capture.bulk import Bulk
 from agent.capture.decode import Packet, decode
 from agent.capture.filter import Wanted, program
-from agent.capture.libpcap import Broken, LibpcapMissing, Savefile, Window
+from agent.capture.libpcap import Broken, LibpcapMissing, Savefile, Window, has_streams
 from agent.capture.reading import Reading
 from agent.capture.savefile import Frame, SaveFileError, read_frames
 from agent.capture.split import Places
@@ -60,7 +60,7 @@ def read_recorded(
     size = path.stat().st_size
     if threads is None:
         threads = min(_MOST_THREADS, os.cpu_count() or 1) if size > _SPLIT_FROM else 1
-    parts = _parts(path, size, threads) if threads > 1 else None
+    parts = _parts(path, size, threads) if threads > 1 and has_streams() else None
     try:
         if parts is None:
             savefile = Savefile(path)
@@ -150,7 +150,7 @@ class _Reader:
     def _in_bulk(self) -> Bulk | None:
         """Take what follows in bulk, all TCP segments with data, if the savefile's link allows it."""
         every = program(self._probes, self._savefile.link_type, every_word=True)
-        if every is None:
+        if every is None or not has_streams():
             return None
         self._savefile.set_filter(every.code)
         return Bulk(self._reading, self._savefile.link_type, self._probes)

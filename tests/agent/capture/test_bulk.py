@@ -229,6 +229,19 @@ def in_bulk(path: Path) -> list[Message]:
 
 
 @pytest.mark.skipif(not libpcap.available(), reason="missing tool: libpcap")
+def test_a_c_library_without_streams_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no stream of our own can be had, a dense capture is read frame by frame, in one part."""
+    monkeypatch.setattr(recorded, "_SAMPLE", 1)
+    monkeypatch.setattr(recorded, "_DENSE", 1 << 40)
+    monkeypatch.setattr(libpcap, "_opener", lambda _: None)
+    path = REPO / "pcaps" / "hikvision.pcap"
+    reading = Reading(ALL, "capture")
+    found = [*read_recorded(path, ALL, reading, threads=2), *reading.close()]
+    with path.open("rb") as stream:
+        assert told(found) == told(one_by_one(read_frames(stream))[0])
+
+
+@pytest.mark.skipif(not libpcap.available(), reason="missing tool: libpcap")
 @pytest.mark.parametrize("sample", [1, 7])
 def test_files_say_the_same(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole captures, of many link types, taken in bulk from their first frames on."""
