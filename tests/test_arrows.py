@@ -51,7 +51,10 @@ FLOORS = {
 HEAVY = (
     "apscheduler",
     "cryptography",
+    "dask",
+    "distributed",
     "django",
+    "fsspec",
     "httpx",
     "nats",
     "netaddr",

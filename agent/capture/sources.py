@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, Self, cast
 
 from fingerprints.model import Problem
 
-__all__ = ["Source", "find_captures"]
+__all__ = ["Source", "find_captures", "looks_like_capture"]
 
 STDIN: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
@@ -143,6 +143,11 @@ def find_captures(names: Iterable[str], problem: Callable[[Problem], None]) -> I
                 yield source
 
 
+def looks_like_capture(name: str) -> bool:
+    """Whether a file's name ends as those of captures do."""
+    return name.lower().removesuffix(".gz").endswith(_SUFFIXES)
+
+
 def _nothing(_: Problem) -> None:
     return None
 
@@ -169,8 +174,7 @@ def _files(path: Path, problem: Callable[[Problem], None]) -> Iterator[tuple[Pat
         walked.add((here.st_dev, here.st_ino))
         folders.sort()
         for file in sorted(files):
-            named = file.lower().removesuffix(".gz").endswith(_SUFFIXES)
-            yield Path(folder) / file, named
+            yield Path(folder) / file, looks_like_capture(file)
 
 
 def _unreadable(error: OSError) -> Problem:

@@ -2,4 +2,6 @@
 
 from agent.cli import main
 
-main()
+if __name__ == "__main__":
+    # Processes that it starts load this file, too.
+    main()

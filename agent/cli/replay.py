@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from agent.capture import CaptureStats, Replay, Source, find_captures
 from agent.capture.following import Following
 from agent.census import Tally
+from agent.cli.fanout import fan_out, is_remote
 from agent.cli.options import (
     FailOnOption,
     FormatOption,
@@ -51,6 +52,14 @@ StateOption = Annotated[
     Path | None,
     typer.Option("--state", help="With --follow: remember in this file what was read, for the next run."),
 ]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="WHERE",
+        help="Have workers read the captures: tcp://scheduler:8786, or how many processes here.",
+    ),
+]
 EveryOption = Annotated[
     str | None,
     typer.Option(
@@ -64,6 +73,7 @@ def replay(
     follow: FollowOption = False,
     state: StateOption = None,
     snapshot_every: EveryOption = None,
+    dask: DaskOption = None,
     tables: WithOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -82,6 +92,11 @@ def replay(
         raise ConfigError("--state and --snapshot-every go with --follow")
     if every is not None and output is None:
         raise ConfigError("--snapshot-every: name a file with --output for the snapshots")
+    remote = [name for name in files if is_remote(name)]
+    if remote and dask is None:
+        raise ConfigError(f"{remote[0]}: captures of a store are read with --dask")
+    if dask is not None and follow:
+        raise ConfigError("--dask reads what is there: it does not go with --follow")
     bench = prepare(policy, oui)
     reading = _Captures(bench.tally(site=site), quiet=quiet or not verbose)
 
@@ -101,6 +116,8 @@ def replay(
 
     if follow:
         _follow(reading, files, state, every, lambda: write_snapshot(report("snapshot"), form, output))
+    elif dask is not None:
+        reading.fan_out(dask, files, quiet=quiet, verbose=bool(verbose))
     else:
         try:
             for source in find_captures(files, reading.problems.append):
@@ -120,7 +137,7 @@ class _Captures:
         self.problems: list[Problem] = []
         self.interrupted = False
         self._quiet = quiet
-        self._told: deque[CaptureStats] = deque()
+        self._told: deque[CaptureStats | dict[str, Any]] = deque()
         self._more = 0
 
     def read(self, source: Source, orders: Orders | None = None) -> None:
@@ -138,6 +155,15 @@ class _Captures:
             self.problems += capture.problems
         say(f"{visible(capture.name)}: {capture.stats.frames} frames", quiet=self._quiet)
 
+    def fan_out(self, cluster: str, names: Sequence[str], *, quiet: bool, verbose: bool) -> None:
+        """Have workers read captures, and take in what they learned."""
+        found = fan_out(cluster, names, self.tally, quiet=quiet, verbose=verbose)
+        self._told += found.captures
+        self.problems += found.problems
+        self.interrupted = found.interrupted
+        if found.interrupted:
+            say("interrupted: this is what is known so far", quiet=quiet)
+
     def forget_details(self) -> None:
         """Keep only the latest captures by name, and their problems: this may go on for weeks."""
         while len(self._told) > _MAX_TOLD:
@@ -152,7 +178,7 @@ class _Captures:
         return {
             "incomplete": self.interrupted or bool(self.problems),
             "interrupted": self.interrupted,
-            "captures": [stats.to_json() for stats in self._told],
+            "captures": [told if isinstance(told, dict) else told.to_json() for told in self._told],
             **({"captures_before": self._more} if self._more else {}),
         }
 
