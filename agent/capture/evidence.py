@@ -18,7 +18,7 @@ from agent.capture.masking import Masking
 from agent.capture.savefile import Frame
 from agent.wire import ASKED, OPEN_PORT, SIGHTING, Message
 
-__all__ = ["Evidence"]
+__all__ = ["HEAD", "Evidence"]
 
 _HELD_FRAMES: Final = 64
 """As many segments as the longest message has that is read, with some to spare."""
@@ -114,6 +114,12 @@ class Evidence:
         while len(self._held) > _MAX_HELD or self._size > _MAX_BYTES:
             self._size -= self._held.popitem(last=False)[1].size
 
+    def forget(self) -> None:
+        """Let go of what is held: another capture follows, in which no connection of this one goes on."""
+        self._held.clear()
+        self._size = 0
+        self._masking = Masking()
+
     def reopen(self) -> None:
         """Go on in a new file of the same name; raises OSError where it cannot be made, and goes on in the old one."""
         new = self._open_file()
@@ -131,10 +137,7 @@ class Evidence:
 
     def _begin(self) -> None:
         self._faces.clear()
-        body = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, _UNKNOWN_LENGTH) + _options(
-            (_APPLICATION, b"camcensus")
-        )
-        self._out.write(_block(0x0A0D0D0A, body))
+        self._out.write(HEAD)
 
     def _release(self, key: _Key, interface: str, why: str, *, read: bool) -> None:
         held = self._held.pop(key)
@@ -148,7 +151,9 @@ class Evidence:
         place = (interface, frame.link_type)
         if place not in self._faces:
             self._faces[place] = len(self._faces)
-            named = _options((_NAME, interface.encode()[:64]), (_RESOLUTION, bytes((_NANOSECONDS,))))
+            named = _options(
+                (_NAME, interface.encode(errors="replace")[:64]), (_RESOLUTION, bytes((_NANOSECONDS,)))
+            )
             self._out.write(_block(1, struct.pack("<HHI", frame.link_type, 0, _SNAP) + named))
         at = round((frame.at or 0.0) * 10**_NANOSECONDS)
         size = len(frame.data)
@@ -196,3 +201,10 @@ def _options(*options: tuple[int, bytes]) -> bytes:
 def _block(kind: int, body: bytes) -> bytes:
     length = 12 + len(body)
     return struct.pack("<II", kind, length) + body + struct.pack("<I", length)
+
+
+HEAD: Final = _block(
+    0x0A0D0D0A,
+    struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, _UNKNOWN_LENGTH) + _options((_APPLICATION, b"camcensus")),
+)
+"""How every file of evidence begins: the section header."""

@@ -117,7 +117,7 @@ class Reading:
         }
         self._fragments = Fragments()
         self._hosts: Recent[_HostKey, Host] = Recent(max_hosts)
-        self._open: Recent[tuple[str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
+        self._open: Recent[tuple[str | None, str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
         self._repeats: Recent[tuple[object, ...], int] = Recent(_MAX_REPEATS)
         self.touched: Host | None = None
 
@@ -263,7 +263,7 @@ class Reading:
         if packet.flags & 0x07 or self.wanted.begins(packet.payload):
             self._sighting(packet.source, packet.mac, packet.vlan, "tcp", frame.at, said)
         if packet.flags & _SYN_ACK == _SYN_ACK:
-            port = (packet.source, packet.source_port, packet.vlan)
+            port = (packet.mac, packet.source, packet.source_port, packet.vlan)
             if self._open.get(port) is None:
                 self._open.put(port, self.stats.frames)
                 said.append(self._message(packet, b"", OPEN_PORT, frame.at, frame.number))

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from agent.capture.evidence import HEAD
 from agent.capture.libpcap import LibpcapMissing
 from agent.capture.reading import CaptureStats, Reading
 from agent.capture.recorded import read_recorded
-from agent.capture.savefile import SaveFileError, read_frames
+from agent.capture.savefile import Frame, SaveFileError, read_frames
 from agent.capture.sources import Source, find_captures
 from agent.wire import Message, Probe
 from fingerprints.model import Problem
 
 __all__ = ["Replay"]
 
+_Said = TypeVar("_Said")
 
 _LOOKED_AT: Final = 256
-"""How many frames are looked at for who is there: a fraction of a second's reading."""
+"""How many frames are looked at for who is there: a fraction of a second's reading.
+
+All are in a file of evidence: of many captures it has the first frames of each.
+"""
 
 
 class Replay:
@@ -53,23 +59,36 @@ class Replay:
     def __iter__(self) -> Iterator[Message]:
         if not self._source.name:
             return
+        yield from self._until_it_breaks(self._messages())
+        yield from self._reading.close()
+
+    def frames(self) -> Iterator[tuple[Frame | None, list[Message]]]:
+        """Every frame with what it says, at last None with what was not finished: the same Messages, read slowly.
+
+        Instead of iterating, and once as well.
+        """
+        if not self._source.name:
+            return
+        yield from self._until_it_breaks(self._frame_by_frame())
+        yield None, list(self._reading.close())
+
+    def _until_it_breaks(self, said: Iterator[_Said]) -> Iterator[_Said]:
         try:
-            yield from self._messages()
+            yield from said
         except SaveFileError as error:
             self.problems.append(Problem(f"{self.name}@{error.offset}", error.what, "truncated"))
         except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             self.problems.append(Problem(self.name, f"reading stopped: {error}", "truncated"))
-        yield from self._reading.close()
 
     def _messages(self) -> Iterator[Message]:
         source, reading = self._source, self._reading
-        left = _LOOKED_AT
+        left = self._looked_at()
         if source.path is not None and not source.compressed:
-            left = 0
             with source.path.open("rb") as stream, contextlib.suppress(SaveFileError):
                 # Where the file breaks is told by whoever reads on to there.
-                for frame in islice(read_frames(stream), _LOOKED_AT):
+                for frame in islice(read_frames(stream), left):
                     yield from reading.sight(frame)
+            left = 0
         if source.path is not None and not source.compressed and not self._unfiltered:
             found = read_recorded(source.path, self._probes, reading)
             try:
@@ -82,9 +101,23 @@ class Replay:
                     yield first
                     yield from found
                 return
-        with source.open() as stream:
+        # A stream is read but once.
+        for _, said in self._frame_by_frame(left):
+            yield from said
+
+    def _frame_by_frame(self, left: int | None = None) -> Iterator[tuple[Frame, list[Message]]]:
+        reading = self._reading
+        left = self._looked_at() if left is None else left
+        with self._source.open() as stream:
             for number, frame in enumerate(read_frames(stream)):
-                if number < left:
-                    # A stream is read but once.
-                    yield from reading.sight(frame)
-                yield from reading.frame(frame)
+                seen = reading.sight(frame) if number < left else []
+                yield frame, seen + reading.frame(frame)
+
+    def _looked_at(self) -> int:
+        """In how many of the first frames it is looked up who is there."""
+        path = self._source.path
+        if path is not None and not self._source.compressed:
+            with path.open("rb") as stream:
+                if stream.read(len(HEAD)) == HEAD:
+                    return sys.maxsize
+        return _LOOKED_AT

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from agent.capture import CaptureStats, Replay, Source, find_captures
+from agent.capture.evidence import Evidence
 from agent.capture.following import Following
 from agent.census import Tally
 from agent.cli.fanout import fan_out, is_remote
+from agent.cli.keeping import keeping, read_keeping
 from agent.cli.options import (
     FailOnOption,
     FormatOption,
@@ -60,6 +62,10 @@ DaskOption = Annotated[
         help="Have workers read the captures: tcp://scheduler:8786, or how many processes here.",
     ),
 ]
+WriteOption = Annotated[
+    Path | None,
+    typer.Option("--write", "-w", help="Keep the frames that were evidence in this file (pcapng)."),
+]
 EveryOption = Annotated[
     str | None,
     typer.Option(
@@ -74,6 +80,7 @@ def replay(
     state: StateOption = None,
     snapshot_every: EveryOption = None,
     dask: DaskOption = None,
+    write: WriteOption = None,
     tables: WithOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -97,6 +104,8 @@ def replay(
         raise ConfigError(f"{remote[0]}: captures of a store are read with --dask")
     if dask is not None and follow:
         raise ConfigError("--dask reads what is there: it does not go with --follow")
+    if write is not None and (follow or dask is not None):
+        raise ConfigError("--write reads one capture after the other: it does not go with --follow or --dask")
     bench = prepare(policy, oui)
     reading = _Captures(bench.tally(site=site), quiet=quiet or not verbose)
 
@@ -119,12 +128,13 @@ def replay(
     elif dask is not None:
         reading.fan_out(dask, files, quiet=quiet, verbose=bool(verbose))
     else:
-        try:
-            for source in find_captures(files, reading.problems.append):
-                reading.read(source)
-        except KeyboardInterrupt:
-            reading.interrupted = True
-            say("interrupted: this is what is known so far", quiet=quiet)
+        with keeping(write, files) as reading.evidence:
+            try:
+                for source in find_captures(files, reading.problems.append):
+                    reading.read(source)
+            except KeyboardInterrupt:
+                reading.interrupted = True
+                say("interrupted: this is what is known so far", quiet=quiet)
     whole = report("interrupted" if follow else "")
     raise deliver_and_keep(whole, form, output, fail_on, site=site, keep=record, quiet=quiet)
 
@@ -136,6 +146,7 @@ class _Captures:
         self.tally = tally
         self.problems: list[Problem] = []
         self.interrupted = False
+        self.evidence: Evidence | None = None
         self._quiet = quiet
         self._told: deque[CaptureStats | dict[str, Any]] = deque()
         self._more = 0
@@ -146,7 +157,9 @@ class _Captures:
         # Before it is read: what is known of a capture counts even if reading is stopped.
         self._told.append(capture.stats)
         try:
-            for message in capture:
+            if self.evidence is not None:
+                read_keeping(capture, self.tally, self.evidence)
+            for message in capture if self.evidence is None else ():
                 self.tally.feed(message)
                 if orders is not None and orders.end:
                     self.interrupted = True
@@ -180,6 +193,7 @@ class _Captures:
             "interrupted": self.interrupted,
             "captures": [told if isinstance(told, dict) else told.to_json() for told in self._told],
             **({"captures_before": self._more} if self._more else {}),
+            **({} if self.evidence is None else {"evidence_frames": self.evidence.written}),
         }
 
 

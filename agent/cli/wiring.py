@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 import typer
 
@@ -30,7 +30,7 @@ from reporters.text import visible
 if TYPE_CHECKING:
     from fingerprints.clouds import Cloud
 
-__all__ = ["Bench", "deliver", "opened", "prepare", "run_facts", "say"]
+__all__ = ["Bench", "deliver", "opened", "prepare", "run_facts", "say", "whole_file"]
 
 _MAX_SAID: Final = 20
 
@@ -81,7 +81,7 @@ def _stamp(at: datetime) -> str:
 
 @contextlib.contextmanager
 def opened(output: Path | None) -> Iterator[TextIO]:
-    """Stdout, or the file `output`, which appears whole or not at all; a device or pipe is written to."""
+    """Stdout, or the `whole_file` called `output`."""
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What this terminal cannot show is written as an escape, not as a failure.
@@ -89,16 +89,23 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    if output.exists() and not output.is_file():
+    with whole_file(output) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as out:
+        yield out
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which appears whole or not at all; a device or pipe is written to."""
+    if path.exists() and not path.is_file():
         # Put in its place, a file would be the end of /dev/null for everybody.
-        with output.open("w", encoding="utf-8", newline="") as out:
+        with path.open("wb") as out:
             yield out
         return
-    part = output.with_name(f".{output.name}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as out:
+        with part.open("wb") as out:
             yield out
-        part.replace(output)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 

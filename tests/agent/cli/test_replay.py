@@ -6,17 +6,23 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.capture.savefile import Frame, read_frames
 from agent.cli.app import run
+from agent.cli.keeping import keeping
 from tests.places import REPO
 
 PCAPS = REPO / "pcaps"
+CAPTURES = sorted(PCAPS.glob("*.pcap"))
 
 
 def test_a_capture_gives_a_report(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +162,118 @@ def test_what_is_no_file_is_written_to_not_replaced(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+def test_evidence_of_a_capture_gives_the_same_verdicts(
+    capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What --write keeps is fewer frames, and replaying them tells the same of the same hosts."""
+    kept = tmp_path / "kept.pcapng"
+    whole = report_on(capsys, capture, "--write", kept)
+    assert verdicts(report_on(capsys, kept)) == verdicts(whole) == verdicts(report_on(capsys, capture))
+    assert 0 < len(frames_of(kept)) < len(frames_of(capture))
+    assert whole["coverage"]["evidence_frames"] == len(frames_of(kept))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_evidence_of_a_folder_gives_the_same_verdicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file has the evidence of many captures, of those too that do nothing but send video."""
+    kept, quiet = tmp_path / "kept.pcapng", tmp_path / "video.pcap"
+    quiet.write_bytes(_pcap(_udp("10.9.9.9", b"\x80" + bytes(99), 6970, 50_000)))
+    whole = report_on(capsys, *CAPTURES, quiet, "--write", kept)
+    assert any("10.9.9.9" in device["addresses"] for device in whole["devices"])
+    assert len(frames_of(kept)) > 256
+    assert verdicts(report_on(capsys, kept)) == verdicts(whole)
+
+
+def test_evidence_has_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A login of the capture is not in the file that --write makes, though the request is."""
+    capture, kept = tmp_path / "capture.pcap", tmp_path / "kept.pcapng"
+    login = b"GET / HTTP/1.1\r\nUser-Agent: viewer\r\nAuthorization: Basic YWRtaW46VG9wU2VjcmV0MQ==\r\n\r\n"
+    capture.write_bytes(_pcap(_tcp(login, 50_000, 80)))
+    report_on(capsys, capture, "--write", kept)
+    assert b"User-Agent: viewer" in kept.read_bytes()
+    assert b"YWRtaW46VG9wU2VjcmV0MQ==" not in kept.read_bytes()
+
+
+@pytest.mark.parametrize("options", [["--follow"], ["--dask", "2"]])
+def test_evidence_is_written_by_one_reader(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--write with what reads otherwise is a mistake: exit 2, a word why, and no file."""
+    kept = tmp_path / "kept.pcapng"
+    assert run(["replay", str(PCAPS), "--write", str(kept), *options]) == 2
+    assert "--write" in capsys.readouterr().err
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("name", ["capture.pcap", "kept.pcapng"])
+def test_evidence_never_replaces_what_is_read(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file to write that is the capture, or stands in the folder that is read, is a mistake: exit 2."""
+    capture = tmp_path / "capture.pcap"
+    shutil.copy(PCAPS / "dahua.pcap", capture)
+    source = capture if name == capture.name else tmp_path
+    assert run(["replay", str(source), "--write", str(tmp_path / name)]) == 2
+    assert "among what is read" in capsys.readouterr().err
+    assert capture.read_bytes() == (PCAPS / "dahua.pcap").read_bytes()
+    assert list(tmp_path.iterdir()) == [capture]
+
+
+def test_evidence_is_written_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the disk is full the command fails with the file's name, instead of keeping half."""
+    assert run(["replay", str(PCAPS / "dahua.pcap"), "--write", "/dev/full"]) == 1
+    assert "/dev/full" in capsys.readouterr().err
+
+
+def test_a_broken_off_replay_leaves_the_old_evidence(tmp_path: Path) -> None:
+    """A file of an earlier run stays as it was until the new one is whole, and a failure leaves no part of one."""
+    kept = tmp_path / "kept.pcapng"
+    kept.write_bytes(b"of an earlier run")
+    with pytest.raises(KeyboardInterrupt), keeping(kept, []):
+        raise KeyboardInterrupt
+    assert kept.read_bytes() == b"of an earlier run"
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def report_on(capsys: pytest.CaptureFixture[str], *words: str | Path) -> dict[str, Any]:
+    """The JSON report of a replay that goes well."""
+    assert run(["replay", *map(str, words), "--format", "json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def verdicts(report: dict[str, Any]) -> list[tuple[object, ...]]:
+    return [
+        (row["macs"], row["addresses"], row["manufacturer"], row["model"], row["finding"], row["ports"])
+        for row in report["devices"]
+    ]
+
+
+def frames_of(path: Path) -> list[Frame]:
+    with path.open("rb") as stream:
+        return list(read_frames(stream))
+
+
+def _ip(source: str, protocol: int, data: bytes) -> bytes:
+    """An Ethernet frame with an IPv4 packet, sums left out."""
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), 1, 0, 64, protocol, 0)
+    ends = socket.inet_aton(source) + socket.inet_aton("10.9.9.2")
+    return bytes.fromhex("020000000002 020000000009 0800") + head + ends + data
+
+
+def _udp(source: str, data: bytes, port: int, to: int) -> bytes:
+    return _ip(source, 17, struct.pack("!HHHH", port, to, 8 + len(data), 0) + data)
+
+
+def _tcp(data: bytes, port: int, to: int) -> bytes:
+    return _ip("10.9.9.1", 6, struct.pack("!HHIIBBHHH", port, to, 1, 1, 0x50, 0x18, 8192, 0, 0) + data)
+
+
+def _pcap(*frames: bytes) -> bytes:
+    head = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1)
+    records = [struct.pack("<IIII", 1_700_000_000, 0, len(data), len(data)) + data for data in frames]
+    return head + b"".join(records)
