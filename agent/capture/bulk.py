@@ -22,7 +22,7 @@ from typing import Final
 from agent.capture.decode import TUNNEL_PORTS, Fragment, Packet, address_text, decode
 from agent.capture.reading import Host, Reading
 from agent.capture.savefile import Frame
-from agent.wire import OPEN_PORT, SIGHTING, Message, Probe
+from agent.wire import ASKED, OPEN_PORT, SIGHTING, Message, Probe
 
 __all__ = ["Bulk"]
 
@@ -37,6 +37,7 @@ _IPV4, _ARP, _DOT1Q = 0x0800, 0x0806, 0x8100
 _LAST_VLAN: Final = 0x0FFF
 _TCP, _UDP = 6, 17
 _FIN, _SYN, _RST, _SYN_ACK = 1, 2, 4, 0x12
+_TOLD_ONCE: Final = frozenset({OPEN_PORT, ASKED})
 _TELLING: Final = _FIN | _SYN | _RST
 _BREAKING: Final = _SYN | _RST
 _OPENING: Final = 0x17
@@ -504,7 +505,7 @@ class Bulk:
             for message in self._read(frame):
                 plain = message if message.frame is None else replace(message, frame=None)
                 self._said.append(plain)
-                if message.frame is not None and message.protocol != OPEN_PORT:
+                if message.frame is not None and message.protocol not in _TOLD_ONCE:
                     says.append((message.frame - 1, plain))
             if self._reading.touched is not None:
                 seen[self._reading.touched] = place

@@ -20,16 +20,17 @@ from agent.capture.fragments import Fragments
 from agent.capture.recent import Recent
 from agent.capture.savefile import Frame
 from agent.capture.streams import NEAR, Streams, Turn
-from agent.wire import OPEN_PORT, SIGHTING, Message, Probe, Transport
+from agent.wire import ASKED, OPEN_PORT, SIGHTING, Message, Probe, Transport
 from fingerprints.model import Speaker
 
 __all__ = ["CaptureStats", "Host", "Reading"]
 
 _UDP, _TCP, _ICMP6 = 17, 6, 58
 _TRANSPORTS: Final[dict[int, Transport]] = {_UDP: "udp", _TCP: "tcp", _ICMP6: "icmp6"}
-_SYN_ACK: Final = 0x12
+_SYN, _SYN_ACK = 0x02, 0x12
 _MAX_HOSTS: Final = 65_536
 _MAX_OPEN: Final = 65_536
+_MAX_ASKED: Final = 16_384
 _MAX_REPEATS: Final = 8_192
 _LONGEST_REPEAT: Final = 2_048
 _MAX_NAMES: Final = 256
@@ -118,6 +119,7 @@ class Reading:
         self._fragments = Fragments()
         self._hosts: Recent[_HostKey, Host] = Recent(max_hosts)
         self._open: Recent[tuple[str | None, str, int, tuple[int, ...]], int] = Recent(_MAX_OPEN)
+        self._asked: Recent[tuple[str, str, int, tuple[int, ...]], int] = Recent(_MAX_ASKED)
         self._repeats: Recent[tuple[object, ...], int] = Recent(_MAX_REPEATS)
         self.touched: Host | None = None
 
@@ -263,10 +265,16 @@ class Reading:
         if packet.flags & 0x07 or self.wanted.begins(packet.payload):
             self._sighting(packet.source, packet.mac, packet.vlan, "tcp", frame.at, said)
         if packet.flags & _SYN_ACK == _SYN_ACK:
-            port = (packet.mac, packet.source, packet.source_port, packet.vlan)
-            if self._open.get(port) is None:
-                self._open.put(port, self.stats.frames)
+            ours = (packet.mac, packet.source, packet.source_port, packet.vlan)
+            if self._open.get(ours) is None:
+                self._open.put(ours, self.stats.frames)
                 said.append(self._message(packet, b"", OPEN_PORT, frame.at, frame.number))
+        elif packet.flags & _SYN and packet.source.startswith(NEAR) and packet.target.startswith(NEAR):
+            # Whether or not it is answered: a scanner is known by asking where nothing is.
+            port = (packet.source, packet.target, packet.target_port, packet.vlan)
+            if self._asked.get(port) is None:
+                self._asked.put(port, self.stats.frames)
+                said.append(self._message(packet, b"", ASKED, frame.at, frame.number))
         for turn in self.streams.add(packet, frame.at, frame.number):
             self._turn(turn, said)
 
