@@ -22,7 +22,9 @@ _MAX_PAIRS: Final = 32_768
 _MAX_ASKERS: Final = 16_384
 _MAX_PORTS: Final = 64
 _PORTS_OF_ONE: Final = 8
-"""Open TCP ports of one host that only a scanner tries."""
+"""TCP ports of one host that only a scanner tries."""
+_DYNAMIC: Final = 32_768
+"""Where systems begin to draw ports: FTP's data and remote calls come to a new one each time."""
 _HOSTS: Final = 12
 _PORTS_EACH: Final = 3
 """A recorder asks many cameras, each on its one or two ports."""
@@ -122,7 +124,7 @@ class Talk:
 
 def _goes_round(pairs: Mapping[Party, Pair], alive: AbstractSet[Party]) -> bool:
     """Whether somebody asks many ports of a host, several ports of many hosts, or many hosts that are not there."""
-    ports = [len(pair.ports) for pair in pairs.values()]
+    ports = [sum(port < _DYNAMIC for port in pair.ports) for pair in pairs.values()]
     silent = sum(party not in alive for party in pairs)
     return (
         max(ports, default=0) >= _PORTS_OF_ONE

@@ -156,6 +156,14 @@ def test_a_conversation_has_one_asker(judge: Judge) -> None:
     assert [(row.asker, row.asked) for row in census.report().contacts] == [(PHONE, CAMERA)]
 
 
+def test_who_sends_files_is_no_scanner(judge: Judge) -> None:
+    """A camera that puts each picture on a server by FTP asks for a new port of it each time."""
+    census = tally(judge)
+    for port in (21, *range(50_000, 50_100)):
+        census.feed(said("", RECORDER, CAMERA, protocol=OPEN_PORT, ports=(port, 40_000)))
+    assert covered(census.report())["scanners"] == []
+
+
 def test_a_recorder_is_no_scanner(judge: Judge) -> None:
     """Who asks a hundred cameras on one port each is their recorder."""
     census = tally(judge)
