@@ -24,12 +24,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from agent import __version__
 from agent.capture import Replay, find_captures
 from agent.capture.sources import looks_like_capture
 from agent.census import Tally
+from agent.cli.orders import Orders
 from agent.cli.wiring import prepare, say
 from agent.config import ConfigError
 from agent.probes import ALL
@@ -47,6 +49,7 @@ _IN_FLIGHT: Final = 4
 _LARGEST_RESULT: Final = 1 << 30
 """Bytes of JSON that one capture's census may have."""
 _CONNECT_SECONDS: Final = 15
+_LOOK_SECONDS: Final = 0.5
 _MISSING: Final = "--dask: needs more packages: pip install 'camcensus[dask]'"
 
 
@@ -130,32 +133,37 @@ def fan_out(
         told: dict[int, tuple[list[dict[str, Any]], list[Problem]]] = {}
         tasks: dict[Any, int] = {}
         threads = max(1, sum(client.nthreads().values()))
-        queue = iter(enumerate(todo))
+        left = iter(enumerate(todo))
+        done: SimpleQueue[Any] = SimpleQueue()
 
-        def give_out(count: int) -> list[Any]:
-            given = []
-            for number, (name, place) in islice(queue, count):
+        def give_out(count: int) -> None:
+            for number, (name, place) in islice(left, count):
                 # Its number is in the key: a capture that is named twice is found twice, as by hand.
-                task = client.submit(
-                    read_one, name, place, key=f"camcensus-{os.getpid()}-{number}", retries=1, pure=False
-                )
+                key = f"camcensus-{os.getpid()}-{number}"
+                task = client.submit(read_one, name, place, key=key, retries=1, pure=False)
                 tasks[task] = number
-                given.append(task)
-            return given
+                task.add_done_callback(done.put)
 
-        with _progress(len(todo), quiet=quiet, verbose=verbose) as show:
-            try:
-                waiting: Any = distributed.as_completed(  # type: ignore[no-untyped-call]  # it has no types
-                    give_out(threads * _IN_FLIGHT), loop=client.loop
+        orders = Orders()
+        with _progress(len(todo), quiet=quiet, verbose=verbose) as show, orders.by_signals():
+            give_out(threads * _IN_FLIGHT)
+            while tasks and not orders.end and client.status != "closed":
+                try:
+                    task = done.get(timeout=_LOOK_SECONDS)
+                except Empty:
+                    continue
+                number = tasks.pop(task)
+                told[number] = _take_in(task, todo[number][0], tally)
+                task.release()
+                show(todo[number][0], told[number][0])
+                give_out(1)
+        if tasks:
+            result.interrupted = True
+            if client.status == "closed":
+                result.problems.append(
+                    Problem(cluster, "the scheduler went away: not everything was read", "worker")
                 )
-                for task in waiting:
-                    number = tasks.pop(task)
-                    told[number] = _take_in(task, todo[number][0], tally)
-                    task.release()
-                    show(todo[number][0], told[number][0])
-                    waiting.update(give_out(1))
-            except KeyboardInterrupt:
-                result.interrupted = True
+            else:
                 client.cancel(list(tasks))
     for _, (captures, problems) in sorted(told.items()):
         result.captures += captures
@@ -166,9 +174,11 @@ def fan_out(
 def _take_in(task: Any, name: str, tally: Tally) -> tuple[list[dict[str, Any]], list[Problem]]:
     """Merge the result of one task; one that failed is a Problem of its capture."""
     if task.status != "finished":
-        error = task.exception()
-        why = " ".join(str(error).split())[:300] if error is not None else "it was cancelled"
-        return [], [Problem(name, f"no worker could read it: {type(error).__name__}: {why}", "worker")]
+        why = "it was given up"
+        if task.status == "error":
+            error = task.exception()
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return [], [Problem(name, f"no worker could read it: {why}", "worker")]
     try:
         inflate = zlib.decompressobj()
         found = json.loads(inflate.decompress(task.result(), _LARGEST_RESULT))
