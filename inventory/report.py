@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from fingerprints.codec import SCHEMA
 from inventory.embedded import NotKept, ready
 
 __all__ = ["TooLarge", "UnknownSite", "document"]
@@ -56,7 +57,7 @@ def document(site: str | None = None) -> dict[str, Any]:
         connections.close_all()
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "devices": rows,
         "coverage": coverage,
         "phone_home": calls,
@@ -165,15 +166,17 @@ def _removal(device: Any) -> list[str]:
 
 def _runs(sites: Any) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, Any]]:
     """What the newest run of each site says of its coverage; what is wrong; by what the newest of all judged."""
-    from inventory.models import Run  # noqa: PLC0415 - after the settings
+    from django.db.models import OuterRef, Subquery  # noqa: PLC0415 - after the settings
+
+    from inventory.models import Run  # noqa: PLC0415 - as above
 
     spots: list[dict[str, str]] = []
     problems: list[dict[str, str]] = []
     incomplete, newest = False, None
-    latest: dict[int, Any] = {}
-    for run in Run.objects.filter(site__in=sites).order_by("site_id", "started").select_related("site"):
-        latest[run.site_id] = run
-    for run in latest.values():
+    # A site has a run a day, for years: only the last of each is read.
+    last = Run.objects.filter(site=OuterRef("pk")).order_by("-started", "-pk").values("pk")[:1]
+    chosen = Run.objects.filter(pk__in=sites.annotate(last=Subquery(last)).values("last"))
+    for run in chosen.select_related("site").order_by("site_id").iterator():
         newest = run if newest is None or run.finished > newest.finished else newest
         if not run.complete:
             incomplete = True
@@ -186,7 +189,7 @@ def _runs(sites: Any) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, A
             for row in (rows if isinstance(rows, list) else [])
             if isinstance(row, dict)
         ]
-    if not latest:
+    if newest is None:
         incomplete = True
         problems.append({"where": "inventory", "what": "no scan is in it yet", "kind": "coverage"})
     facts = newest.facts if newest is not None and isinstance(newest.facts, dict) else {}

@@ -25,6 +25,28 @@ _TOLD_BY_SUBNET: Final = frozenset({"asked_by_subnet", "subnets_wanted"})
 _FACTORY: Final[Mapping[str, str]] = {"192.168.1.64": "Hikvision", "192.168.1.108": "Dahua"}
 """Addresses that devices have before anybody set them up (makers' quick-start guides)."""
 
+_LOGINS: Final = (
+    (
+        "login-refused",
+        "refused",
+        "refused the login given",
+        "look at the account on the device: each was tried once, and is not tried again",
+    ),
+    (
+        "details-unread",
+        "silent",
+        "with a login could not be read",
+        "see the problems of the report; the web service or ONVIF may be turned off there",
+    ),
+    (
+        "details-not-reached",
+        "not_reached",
+        "with a login not read in the time that was given",
+        "give more time, or name them as targets",
+    ),
+)
+"""What reading devices with the user's logins left open: name, count in the coverage, words, step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -248,27 +270,9 @@ def _blind_spots(
     )
     details = found.get("details")
     told = details if isinstance(details, Mapping) else {}
-    count = int(told.get("refused", 0))
-    yield (
-        "login-refused",
-        count,
-        f"{_some(count, 'device')} refused the login given",
-        "look at the account on the device: each was tried once, and is not tried again",
-    )
-    count = int(told.get("silent", 0))
-    yield (
-        "details-unread",
-        count,
-        f"{_some(count, 'device')} with a login could not be read",
-        "see the problems of the report; the web service or ONVIF may be turned off there",
-    )
-    count = int(told.get("not_reached", 0))
-    yield (
-        "details-not-reached",
-        count,
-        f"{_some(count, 'device')} with a login not read in the time that was given",
-        "give more time, or name them as targets",
-    )
+    for name, key, what, step in _LOGINS:
+        count = int(told.get(key, 0))
+        yield name, count, f"{_some(count, 'device')} {what}", step
     factory = sum(row["factory_address_of"] is not None for row in outside)
     yield (
         "out-of-scope",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from agent.cli.identify import sample_lines
+from agent.cli.reports import read_report
 from agent.cli.wiring import prepare
 from agent.observations import read_sample
 from agent.probes import ALL
-from fingerprints.codec import MAX_REPORT, CodecError, report_from_json
+from fingerprints.codec import CodecError
 from fingerprints.model import Device, Observation, Speaker
 from fingerprints.policy import apply_policies
 
@@ -38,13 +38,7 @@ def _is_called(row: Device, name: str) -> bool:
 def _devices(source: Path, policy: list[str] | None, oui: Path | None) -> list[Device]:
     """The devices of a report, or those that the observations of a file describe."""
     if source.suffix != ".jsonl":
-        if source.stat().st_size > MAX_REPORT:
-            raise CodecError(f"{source}: is larger than {MAX_REPORT} bytes")
-        try:
-            document = json.loads(source.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise CodecError(f"{source}: is not JSON: {error}") from None
-        return list(report_from_json(document).devices)
+        return list(read_report(source).devices)
     bench = prepare(policy, oui)
     devices = []
     for where, line in sample_lines([str(source)]):

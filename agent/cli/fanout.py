@@ -1,9 +1,10 @@
-"""Has many workers read captures, one capture a task, and puts together what each of them learned.
+"""Fans the captures of an archive out over many workers.
 
-The workers are Dask's: processes of this machine, or of a cluster whose scheduler is named. A task
-returns the state of a census as compressed JSON; states are merged as they arrive, in any order, so
-this side holds one census and a few results at a time. A worker that dies has its tasks done by
-another; a capture that no worker survives is a Problem that names it.
+Each capture is a task, and the workers are Dask's: processes of this machine, or of a cluster
+whose scheduler is named. A task returns the state of a census as compressed JSON; states are
+merged as they arrive, in any order, so this side holds one census and a few results at a time. A
+worker that dies has its tasks done by another; a capture that no worker survives is a Problem that
+names it.
 
 Whoever can reach a scheduler can run programs on its workers: that is what Dask is for. Name one
 that you trust (``tls://`` with certificates, or a network of your own).
@@ -281,13 +282,11 @@ def _progress(total: int, *, quiet: bool, verbose: bool) -> Iterator[Any]:
     def show(name: str, captures: list[dict[str, Any]]) -> None:
         nonlocal done, frames
         done += 1
-        frames += sum(int(row.get("frames_read", 0)) for row in captures)
+        read = sum(int(row.get("frames_read", 0)) for row in captures)
+        frames += read
         line = f"{done} of {total} captures, {frames:,} frames read"
         if verbose:
-            say(
-                f"{visible(name)}: {sum(int(row.get('frames_read', 0)) for row in captures)} frames",
-                quiet=quiet,
-            )
+            say(f"{visible(name)}: {read} frames", quiet=quiet)
         if terminal:
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Final
 
 import typer
 
 from agent.cli.exits import exit_code
-from agent.cli.options import FailOn, FailOnOption, OutputOption, QuietOption, VerboseOption
+from agent.cli.options import FailOnOption, OutputOption, QuietOption, VerboseOption
+from agent.cli.reports import read_report
 from agent.cli.wiring import opened, say
 from agent.config import ConfigError
-from fingerprints.codec import MAX_REPORT, CodecError, report_from_json
+from fingerprints.codec import report_from_json
 from fingerprints.model import Report
 from reporters.documents import BOOKS, TEXTS
 
@@ -74,7 +72,7 @@ def report(
     if source is not None and site is not None:
         raise ConfigError("--site chooses from the inventory, not from a file (--from)")
     chosen = form or _BY_SUFFIX.get(output.suffix.lower() if output else "", DocumentFormat.TABLE)
-    found = _of_inventory(site) if source is None else _of_file(source)
+    found = _of_inventory(site) if source is None else read_report(source)
     if verbose:
         say(f"{len(found.devices)} devices", quiet=quiet)
     if chosen.value in BOOKS:
@@ -82,45 +80,18 @@ def report(
     else:
         with opened(output) as out:
             TEXTS[chosen.value](found, out)
-    raise typer.Exit(exit_code(found, fail_on.value if isinstance(fail_on, FailOn) else None))
+    raise typer.Exit(exit_code(found, fail_on.value if fail_on else None))
 
 
 def _write_book(found: Report, form: DocumentFormat, output: Path | None) -> None:
     if output is None and sys.stdout.isatty():
         raise ConfigError(f"--format {form}: is no text; name a file with --output")
     try:
-        with _opened_plainly(output) as out:
-            BOOKS[form.value](found, out)
+        with opened(output) as out:
+            # A text stream over bytes, whichever it is.
+            BOOKS[form.value](found, out.buffer)
     except ImportError:
         raise ConfigError(f"--format {form}: needs openpyxl: pip install 'camcensus[inventory]'") from None
-
-
-@contextmanager
-def _opened_plainly(output: Path | None) -> Iterator[BinaryIO]:
-    """As `opened`, for what is no text."""
-    with opened(output) as out:
-        yield out.buffer  # A text stream over bytes, whichever it is.
-        out.flush()
-
-
-def _of_file(source: Path) -> Report:
-    """A report out of anybody's file; raises CodecError."""
-    name = "standard input" if str(source) == "-" else str(source)
-    if str(source) == "-":
-        data = sys.stdin.buffer.read(MAX_REPORT + 1)
-    else:
-        with source.open("rb") as stream:
-            data = stream.read(MAX_REPORT + 1)
-    if len(data) > MAX_REPORT:
-        raise CodecError(f"{name}: is larger than {MAX_REPORT} bytes")
-    try:
-        shown: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise CodecError(f"{name}: is not JSON: {error}") from None
-    try:
-        return report_from_json(shown)
-    except CodecError as error:
-        raise CodecError(f"{name}: {error}") from None
 
 
 def _of_inventory(site: str | None) -> Report:

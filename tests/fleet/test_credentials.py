@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from agent.schedule.settings import read_settings
 from exchange.nats_credentials import BadCredentials, nats_credentials
 from exchange.parcel import Parcel
 from inventory.fleet.permissions import allowed, nsc
-from tests.fleet.nats import Nats, installed
+from tests.fleet.nats import Nats
 from tests.fleet.operator_keys import Operator
 from tests.fleet.rig import (
     Program,
@@ -31,23 +30,6 @@ from tests.fleet.rig import (
     words,
     worker_environment,
 )
-
-
-@pytest.fixture
-def operator() -> Operator:
-    """An operator with its account."""
-    return Operator()
-
-
-@pytest.fixture
-def guarded(tmp_path: Path, operator: Operator) -> Iterator[Nats]:
-    """A server that lets in whom its operator has signed for, and nobody else."""
-    if installed() is None:
-        pytest.skip("missing tool: nats-server (Debian package nats-server)")
-    server = Nats(tmp_path / "nats", operator.settings)
-    server.start()
-    yield server
-    server.stop()
 
 
 def worker(described: dict[str, Any], server: Nats, credentials: Path, folder: Path) -> Program:

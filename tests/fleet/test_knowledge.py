@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,12 @@ from agent.schedule.knowledge import NatsPacks, PacksAway
 from exchange.keys import SigningKey
 from inventory.fleet.permissions import Allowed, allowed
 from inventory.models import KnowledgePack
-from tests.fleet.nats import Nats, installed
+from tests.fleet.nats import Nats
 from tests.fleet.operator_keys import Operator
 from tests.fleet.rig import Program, agent_settings, eventually, machine, words, worker_environment
 from tests.places import REPO
 
 WHOLE = 1_300_000
-
-
-@pytest.fixture
-def operator() -> Operator:
-    """An operator with its account."""
-    return Operator()
-
-
-@pytest.fixture
-def guarded(tmp_path: Path, operator: Operator) -> Iterator[Nats]:
-    """A server on which an agent may do what `nats-user` allows."""
-    if installed() is None:
-        pytest.skip("missing tool: nats-server (Debian package nats-server)")
-    server = Nats(tmp_path / "nats", operator.settings)
-    server.start()
-    yield server
-    server.stop()
 
 
 def kept(number: int) -> bytes:
