@@ -32,7 +32,8 @@ class _Host(asyncio.DatagramProtocol):
         self._out = out
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if not data.startswith(bytes.fromhex(self._row["question"])):
+        if data == self._reply or not data.startswith(bytes.fromhex(self._row["question"])):
+            # An answer to everybody comes back to its sender, and may begin as the question does.
             return
         where, asker = str(self._row["answer"]), addr
         if where.startswith("*:"):
