@@ -1,6 +1,6 @@
 """Compares passive discovery with the tools that read captures, in the same run.
 
-    python bench/passive.py [--size 1g] [--hard-size 100m] [--rounds 5]
+    python bench/passive.py [--size 20m] [--hard-size 5m] [--rounds 5]
                             [--only replay,hard,live,weeks] [--json]
 
 The captures are written first (`bench/camera_network.py`), to memory where that is possible.
@@ -284,9 +284,9 @@ class Bench:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", type=size_of, default=size_of("20m"), help="the usual capture, such as 1g")
-    parser.add_argument("--hard-size", type=size_of, default=size_of("5m"), help="the hard one, such as 100m")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=size_of, default=size_of("1g"), help="the usual capture, such as 100m")
+    parser.add_argument("--hard-size", type=size_of, default=size_of("100m"), help="the hard one, such as 5m")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--days", type=int, default=14, help="simulated days of listening")
     parser.add_argument("--only", default=",".join(_SECTIONS), help="which of replay, hard, live, weeks")
     parser.add_argument("--json", action="store_true")
