@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from agent.neighbours import Neighbour, Neighbours, read_neighbours
+from tests.netns import told_apart
 
 _SCRIPT = """
 import subprocess
@@ -28,15 +26,7 @@ for one in sorted(read_neighbours(), key=lambda one: one.ip): print(one.ip, one.
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a network namespace")
 def test_table_of_a_namespace() -> None:
     """Both families are read with their state; entries without a MAC are none; link-local has its zone."""
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).resolve().parents[2],
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert done.stdout.splitlines() == [
+    assert told_apart(_SCRIPT).splitlines() == [
         "192.0.2.7 28:57:be:00:00:07 True",
         "192.0.2.8 28:57:be:00:00:08 False",
         "fe80::7%d0 28:57:be:00:00:07 True",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.places import REPO
+from tests.netns import told_apart
 
 pytestmark = [
     pytest.mark.lab,
@@ -121,16 +119,7 @@ finally:
 
 
 def scanned(trouble: str, targets: str = "10.9.0.0/24 10.8.0.0/24") -> dict[str, Any]:
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT, trouble, targets],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(told_apart(_SCRIPT, trouble, targets))
     assert "Traceback" not in told["err"]
     return told
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from typing import Any, Final
 
 import pytest
 
 from agent.pace import PROFILES
-from tests.places import REPO, SHARED, needs_shared
+from tests.netns import told_apart
+from tests.places import SHARED, needs_shared
 from tests.test_shared_replies import SAID
 
 pytestmark = [
@@ -137,16 +136,7 @@ def rows() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
     """What one scan without any target told, and what it sent."""
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT, json.dumps(rows()), str(SHARED / "replies")],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(told_apart(_SCRIPT, json.dumps(rows()), str(SHARED / "replies")))
     return found
 
 

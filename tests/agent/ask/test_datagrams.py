@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from agent.ask.datagrams import _is_free, _sender, _whose
 from agent.wire import Probe
-from tests.places import REPO
+from tests.netns import told_apart
 
 # Two links; what leaves by each is read at its other end.
 _SCRIPT = """
@@ -91,16 +89,7 @@ print(json.dumps({"net1": left_by("net1"), "net2": left_by("net2"), "heard": sor
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a network namespace")
 def test_groups_on_every_link() -> None:
     """Each link's groups are asked from its own address with TTL 1; answers to the group are heard once."""
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = json.loads(told_apart(_SCRIPT))
     assert told["problems"] == []
     assert told["net1"] == [
         ["10.1.0.1", "239.255.255.250", 1],

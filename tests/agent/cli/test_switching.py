@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 
 from agent.cli.app import run
 from tests.agent.switches.snmp_site import COMMUNITY, missing
-from tests.places import REPO
+from tests.netns import run_apart
 
 # The site of test_switches on its own loopback, where port 161 is free, with one of its cameras there.
 _SCRIPT = """
@@ -33,14 +31,7 @@ sys.exit(code)
 
 def scanned(folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """Exit code and report of a scan beside the served switches."""
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT, str(folder), *words],
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run_apart(_SCRIPT, str(folder), *words)
     assert done.stdout, done.stderr
     assert COMMUNITY not in done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout)

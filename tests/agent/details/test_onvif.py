@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.places import REPO
+from tests.netns import run_apart
 
 _SCRIPT = """
-import asyncio, json, sys, tempfile, time, socket
+import asyncio, json, subprocess, sys, tempfile, time, socket
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 from ipaddress import ip_network
 from pathlib import Path
 from ipycam import CameraConfig, IPCamera
@@ -50,14 +49,7 @@ def found() -> Any:
     """What reading ipycam gave with the right and the wrong password, in a network namespace of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to make a network namespace")
-    done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" -c "$1"', sys.executable, _SCRIPT],
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run_apart(_SCRIPT)
     line = next((line for line in done.stdout.splitlines() if line.startswith("FOUND ")), None)
     assert line is not None, done.stderr[-2000:]
     return json.loads(line.removeprefix("FOUND "))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.places import REPO
+from tests.netns import told_apart
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make network namespaces")
 
@@ -58,16 +56,7 @@ MAC = "28:57:be:00:00:02"
 
 
 def swept(*means: str) -> dict[str, Any]:
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", _SCRIPT, *means],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(told_apart(_SCRIPT, *means))
     assert told["coverage"]["not_swept"] == 0
     return told
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.places import REPO
+from tests.netns import told_apart
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make network namespaces")
 
@@ -78,23 +76,8 @@ DEAF = "10.10.0.5"
 
 
 def swept(**options: Any) -> dict[str, Any]:
-    done = subprocess.run(
-        [
-            "unshare",
-            "--net",
-            sys.executable,
-            "-c",
-            _SCRIPT,
-            json.dumps({"raw": True, "ping": False, "ports": [9, 80], **options}),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    given = {"raw": True, "ping": False, "ports": [9, 80], **options}
+    told: dict[str, Any] = json.loads(told_apart(_SCRIPT, json.dumps(given)))
     return told
 
 
