@@ -15,6 +15,8 @@ MOST: Final = 100_000
 """Devices of one document; the API streams any number."""
 _AT_ONCE: Final = 500
 _MOST_CALLS: Final = 10_000
+_MOST_NEVER: Final = 200
+"""Sites without any scan that are named one by one."""
 
 
 class UnknownSite(NotKept):
@@ -192,9 +194,28 @@ def _runs(sites: Any) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, A
     if newest is None:
         incomplete = True
         problems.append({"where": "inventory", "what": "no scan is in it yet", "kind": "coverage"})
+    else:
+        never = _never_scanned(sites)
+        incomplete = incomplete or bool(never)
+        spots += never
     facts = newest.facts if newest is not None and isinstance(newest.facts, dict) else {}
     kept = {name: facts[name] for name in ("version", "knowledge", "oui", "policies") if name in facts}
     return {"incomplete": incomplete, "blind_spots": spots}, problems, kept
+
+
+def _never_scanned(sites: Any) -> list[dict[str, str]]:
+    """The sites of which no run ever came: nothing is known of them, which is not that nothing is there."""
+    from django.db.models import Exists, OuterRef  # noqa: PLC0415 - after the settings
+
+    from inventory.models import Run  # noqa: PLC0415 - as above
+
+    rows = sites.filter(~Exists(Run.objects.filter(site=OuterRef("pk")))).order_by("name")
+    names = list(rows.values_list("name", flat=True)[: _MOST_NEVER + 1])
+    step = "scan it, or see why its agent sends nothing"
+    spots = [{"what": f"{name}: never scanned", "step": step} for name in names[:_MOST_NEVER]]
+    if len(names) > _MOST_NEVER:
+        spots.append({"what": f"{rows.count() - _MOST_NEVER} more sites: never scanned", "step": step})
+    return spots
 
 
 def _stamp(at: datetime) -> str:

@@ -163,6 +163,30 @@ def test_calls_and_places_come_out_again(tmp_path: Path) -> None:
     assert [(row["device"], row["count"]) for row in told["phone_home"]] == [(told["devices"][0]["id"], 7)]
 
 
+def test_a_site_that_nobody_scanned_is_no_empty_one(tmp_path: Path) -> None:
+    """Sites of which no run ever came are named beside what was found, and the report is incomplete."""
+    path = str(PCAPS / "hikvision.pcap")
+    assert ran(tmp_path, "replay", path, "--record", "--site", "Hill School", "-q").returncode == 0
+    whole = json.loads(ran(tmp_path, "report", "--format", "json").stdout)["coverage"]
+    words = (
+        "from inventory.embedded import ready; ready(); from inventory.models import Site;"
+        "there = Site.objects.get(); Site.objects.create(organisation=there.organisation, code='a', name='Annexe')"
+    )
+    subprocess.run(
+        [sys.executable, "-c", words],
+        cwd=REPO,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        check=True,
+        timeout=60,
+    )
+    done = ran(tmp_path, "report", "--format", "json")
+    told = json.loads(done.stdout)["coverage"]
+    assert {row["what"] for row in told["blind_spots"]} - {row["what"] for row in whole["blind_spots"]} == {
+        "Annexe: never scanned"
+    }
+    assert (told["incomplete"], done.returncode) == (True, 4)
+
+
 def test_an_inventory_without_scans_is_not_all_clear(tmp_path: Path) -> None:
     """Nothing known is said as such, with the exit code of what is incomplete; a wrong site is named."""
     empty = ran(tmp_path, "report")
