@@ -129,8 +129,9 @@ def fan_out(
         import distributed  # noqa: PLC0415 - slow, for this alone
     except ImportError:
         raise ConfigError(_MISSING) from None
+    # What cannot be read at all is told before anything is started for it.
+    todo = list(_captures(names, result.problems))
     with _connected(cluster, distributed) as client:
-        todo = list(_captures(names, result.problems))
         told: dict[int, tuple[list[dict[str, Any]], list[Problem]]] = {}
         tasks: dict[Any, int] = {}
         threads = max(1, sum(client.nthreads().values()))
@@ -219,7 +220,8 @@ def _connected(cluster: str, dask: Any) -> Iterator[Any]:
             n_workers=count,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            # None would be one fixed port, which a second replay beside this one finds in use.
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
         ) as here,
         dask.Client(here, set_as_default=False) as client,
