@@ -18,6 +18,9 @@ INSTRUCTION: Final = struct.Struct("=HBBI")
 ACCEPT: Final = 0x0004_0000
 """How many bytes of an accepted frame are wanted: all of it."""
 
+_SPREAD: Final = 0x9E37_79B1
+"""2 to the 32nd by the golden ratio, as an odd number: Knuth, The Art of Computer Programming 3, 6.4."""
+
 _LOADS: Final = {4: 0x20, 2: 0x28, 1: 0x30}
 _INDEXED: Final = {4: 0x40, 2: 0x48, 1: 0x50}
 
@@ -46,6 +49,10 @@ class Assembler:
     def load_indexed(self, size: int, offset: int) -> None:
         """A = the `size` bytes of the frame at X + `offset`; a frame without them is refused."""
         self.op(_INDEXED[size], offset)
+
+    def set_a(self, value: int) -> None:
+        """A = `value`."""
+        self.op(0x00, value)
 
     def set_x(self, value: int) -> None:
         """X = `value`."""
@@ -86,6 +93,11 @@ class Assembler:
         self.op(0x15, value, 0, 1)
         self.go(name)
 
+    def go_if_any(self, mask: int, name: str) -> None:
+        """Go on at a label further down if A has any bit of `mask`."""
+        self.op(0x45, mask, 0, 1)
+        self.go(name)
+
     def accept_if(self, value: int) -> None:
         """Let the frame pass if A is `value`."""
         self.op(0x15, value, 0, 1)
@@ -108,6 +120,19 @@ class Assembler:
         """M[`place`] = A + X."""
         self.op(0x0C)
         self.op(0x02, place)
+
+    def add_stored(self, place: int, scratch: int) -> None:
+        """A = A + M[`place`]; X stays, by way of M[`scratch`]."""
+        self.op(0x03, scratch)
+        self.op(0x61, place)
+        self.op(0x0C)
+        self.op(0x61, scratch)
+
+    def spread_over(self, count: int) -> None:
+        """A = a number below `count` that is as good as chance for neighbouring values of A."""
+        self.op(0x24, _SPREAD)
+        self.op(0x74, 16)
+        self.op(0x94, count)
 
     def length_for_zero(self) -> None:
         """A = the length of the frame, if A is zero."""

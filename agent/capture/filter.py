@@ -20,13 +20,13 @@ from typing import Final
 from agent.capture.bpf import INSTRUCTION, Assembler
 from agent.wire import Probe
 
-__all__ = ["LINK_TYPES", "Program", "Wanted", "expression", "program"]
+__all__ = ["LINK_TYPES", "WHOLE", "Program", "Share", "Wanted", "expression", "program"]
 
 _VLANS: Final = 3
 _VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100, 0x9200)
 _TUNNEL_PORTS: Final = (4789, 8472, 6081, 37008)
 _WORD: Final = 4
-_PROTOCOL, _END = 0, 1
+_PROTOCOL, _END, _SHARE, _KEPT = 0, 1, 2, 3
 """Places in the filter's memory."""
 _TYPED: Final = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
 """Where the ethertype stands, and what it announces, in Ethernet and both Linux cooked forms."""
@@ -92,35 +92,58 @@ class Program:
         return bytes(code)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of `count` shares of a capture's frames, by `number` from 0: together they are all, each frame in one.
+
+    Both directions of a TCP connection in IPv4 are in one share, by the two hosts; so is what one host
+    says by UDP, but for tunnels and fragments. All else is the first share's.
+    """
+
+    number: int
+    count: int
+
+
+WHOLE: Final = Share(0, 1)
+"""All of it."""
+
+
 def program(
-    probes: Sequence[Probe], link_type: int, room: int = 0, *, every_word: bool = False
+    probes: Sequence[Probe],
+    link_type: int,
+    room: int = 0,
+    *,
+    every_word: bool = False,
+    share: Share = WHOLE,
 ) -> Program | None:
     """The filter as instructions, or None for a link type outside `LINK_TYPES`.
 
     `room` is how many hungry directions can be patched in (at most 128). VLAN tags, three deep,
     are looked behind; frames with more, and all that is not TCP or UDP in IP, pass. `every_word`
-    lets every TCP segment pass that says anything, so that nothing need be patched.
+    lets every TCP segment pass that says anything, so that nothing need be patched. Frames of other
+    shares than `share` do not pass.
     """
     code = Assembler()
     if link_type in _TYPED:
-        _typed(code, *_TYPED[link_type])
+        _typed(code, *_TYPED[link_type], share)
     elif link_type in _BARE:
         code.set_x(_BARE[link_type])
         code.load(1, _BARE[link_type])
         code.op(0x74, 4)
         code.go_if(4, "ipv4")
         code.go_if(6, "ipv6")
-        code.accept()
+        _first_takes(code, share)
     else:
         return None
     chosen = Wanted.of(probes)
-    _network(code)
+    _network(code, share)
     code.label("transport")
     code.recall(_PROTOCOL)
     code.go_if(6, "tcp")
     code.go_if(17, "udp")
-    code.accept()
+    _first_takes(code, share)
     code.label("tcp")
+    _only(code, share)
     code.load_indexed(1, 13)
     code.accept_if_any(0x07)
     if every_word:
@@ -132,6 +155,12 @@ def program(
     code.accept_if_in(_ranges([*chosen.words, *chosen.starts]))
     code.reject()
     code.label("udp")
+    if share != WHOLE:
+        for offset in (2, 0):
+            code.load_indexed(2, offset)
+            for port in _TUNNEL_PORTS:
+                code.go_if(port, "tunnel")
+        _only(code, share)
     ports = [(port, port) for port in (*chosen.ports, *_TUNNEL_PORTS)]
     code.load_indexed(2, 2)
     code.accept_if_in(ports)
@@ -140,10 +169,60 @@ def program(
     code.load_indexed(4, 8)
     code.accept_if_in(_ranges(chosen.prefixes))
     code.reject()
+    code.label("fragment")
+    _only(code, share)
+    code.accept()
+    if share != WHOLE:
+        code.label("tunnel")
+        _first_takes(code, share)
     return Program(code.program(), slots, room)
 
 
-def _typed(code: Assembler, kind_at: int, start: int) -> None:
+def _first_takes(code: Assembler, share: Share) -> None:
+    """What cannot be shared out is the first one's."""
+    if share.number == 0:
+        code.accept()
+    else:
+        code.reject()
+
+
+def _only(code: Assembler, share: Share) -> None:
+    """Go on with what is this share's."""
+    if share != WHOLE:
+        code.recall(_SHARE)
+        code.op(0x15, share.number, 1, 0)
+        code.reject()
+
+
+def _share_out(code: Assembler, share: Share) -> None:
+    """M[_SHARE] = whose the IPv4 packet at X is."""
+    code.load_indexed(1, 9)
+    code.go_if(6, "connection")
+    code.go_if(17, "datagram")
+    code.set_a(0)
+    code.go("whose")
+    code.label("connection")
+    # The sum of both addresses is the same for both directions.
+    code.load_indexed(4, 12)
+    code.store(_SHARE)
+    code.load_indexed(4, 16)
+    code.add_stored(_SHARE, _KEPT)
+    code.go("spread")
+    code.label("datagram")
+    code.load_indexed(2, 6)
+    code.op(0x54, 0x3FFF)
+    # Of a fragment nobody knows the ports, and so not whether it is of a tunnel.
+    code.op(0x15, 0, 2, 0)
+    code.set_a(0)
+    code.go("whose")
+    code.load_indexed(4, 12)
+    code.label("spread")
+    code.spread_over(share.count)
+    code.label("whose")
+    code.store(_SHARE)
+
+
+def _typed(code: Assembler, kind_at: int, start: int, share: Share) -> None:
     """Find IP behind an ethertype and VLAN tags; X is where it begins."""
     for depth in range(_VLANS + 1):
         code.load(2, kind_at)
@@ -153,16 +232,18 @@ def _typed(code: Assembler, kind_at: int, start: int) -> None:
         if depth < _VLANS:
             for tag in _VLAN_TAGS:
                 code.go_if(tag, f"tagged{depth}")
-        code.accept()
+        _first_takes(code, share)
         code.label(f"tagged{depth}")
         kind_at, start = start + 2, start + 4
 
 
-def _network(code: Assembler) -> None:
+def _network(code: Assembler, share: Share) -> None:
     """Pass what is not for the transport's part; X is where UDP or TCP begins."""
     code.label("ipv4")
+    if share != WHOLE:
+        _share_out(code, share)
     code.load_indexed(2, 6)
-    code.accept_if_any(0x3FFF)
+    code.go_if_any(0x3FFF, "fragment")
     code.load_indexed(1, 9)
     # The protocol waits in memory while X moves on, and so does the end of the packet.
     code.store(_PROTOCOL)
@@ -173,6 +254,9 @@ def _network(code: Assembler) -> None:
     code.add_to_x(0x0F, 2)
     code.go("transport")
     code.label("ipv6")
+    if share != WHOLE:
+        code.set_a(0)
+        code.store(_SHARE)
     code.load_indexed(1, 6)
     code.store(_PROTOCOL)
     code.load_indexed(2, 4)

@@ -62,6 +62,20 @@ class CaptureStats:
     fragments_given_up: int = 0
     hosts_given_up: int = 0
 
+    def add(self, other: CaptureStats) -> None:
+        """Count what was read of the same capture elsewhere."""
+        for name in (
+            *("frames", "bytes", "repeats", "connections_given_up", "answers_given_up", "fragments_given_up"),
+            "hosts_given_up",
+        ):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.filtered = self.filtered or other.filtered
+        self.first = min((at for at in (self.first, other.first) if at is not None), default=None)
+        self.last = max((at for at in (self.last, other.last) if at is not None), default=None)
+        self.link_types += other.link_types
+        self.unread += other.unread
+        self.tunnels += other.tunnels
+
     def to_json(self) -> dict[str, Any]:
         """The part of a report's coverage that tells of this capture."""
         return {

@@ -11,7 +11,6 @@ gives up, the plain reader goes on at that byte, and says what is wrong.
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,15 +19,16 @@ from typing import Final
 
 from agent.capture.bulk import Bulk
 from agent.capture.decode import Packet, decode
-from agent.capture.filter import Wanted, program
+from agent.capture.filter import WHOLE, Share, Wanted, program
 from agent.capture.libpcap import Broken, LibpcapMissing, Savefile, Window, has_streams
 from agent.capture.reading import Reading
 from agent.capture.savefile import Frame, SaveFileError, read_frames
 from agent.capture.split import Places
 from agent.capture.streams import MAX_HUNGRY, Streams
+from agent.processors import processors
 from agent.wire import Message, Probe
 
-__all__ = ["read_recorded"]
+__all__ = ["is_dense", "read_recorded"]
 
 _BATCH: Final = 256
 _SPLIT_FROM: Final = 200 * 1024 * 1024
@@ -49,40 +49,87 @@ _TCP: Final = 6
 
 
 def read_recorded(
-    path: Path, probes: Sequence[Probe], reading: Reading, *, threads: int | None = None
+    path: Path,
+    probes: Sequence[Probe],
+    reading: Reading,
+    *,
+    threads: int | None = None,
+    share: Share = WHOLE,
 ) -> Iterator[Message]:
     """The Messages of `path`, in order, by way of `reading`, which is left open.
 
     `threads` is by default one for each processor, and one for files of moderate size. Raises
     LibpcapMissing before the first Message where the plain reader must do it all, SaveFileError
-    where the file breaks.
+    where the file breaks. A `share` of it is read by one thread, and as far as libpcap reads:
+    who reads the others must know of it all the same.
     """
     size = path.stat().st_size
+    if share != WHOLE:
+        threads = 1
     if threads is None:
-        threads = min(_MOST_THREADS, os.cpu_count() or 1) if size > _SPLIT_FROM else 1
+        threads = min(_MOST_THREADS, processors()) if size > _SPLIT_FROM else 1
     parts = _parts(path, size, threads) if threads > 1 and has_streams() else None
     try:
         if parts is None:
             savefile = Savefile(path)
             try:
-                yield from _Reader(savefile, probes, reading).messages()
+                yield from _Reader(savefile, probes, reading, share).messages()
             finally:
                 savefile.close()
         else:
             yield from _in_parts(path, probes, reading, *parts)
     except Broken as broken:
+        if share != WHOLE:
+            raise SaveFileError(broken.what, broken.offset) from None
         with path.open("rb") as stream:
             for frame in read_frames(stream, broken.offset):
                 yield from reading.frame(frame)
 
 
+def is_dense(path: Path, probes: Sequence[Probe]) -> bool:
+    """Whether so many frames of a file's beginning matter that several processes pay, each with a `Share`.
+
+    False too where libpcap cannot read the file, or its frames cannot be told apart by a filter.
+    """
+    size = _SAMPLE * _DENSE
+    if not has_streams() or path.stat().st_size <= size:
+        return False
+    window = Window(path, b"", 0, size)
+    count = 0
+
+    def take(_: Frame) -> bool:
+        nonlocal count
+        count += 1
+        return count >= _SAMPLE
+
+    try:
+        savefile = Savefile(window)
+        try:
+            chosen = program(probes, savefile.link_type)
+            if chosen is None:
+                return False
+            savefile.set_filter(chosen.code)
+            return savefile.read(take)
+        finally:
+            savefile.close()
+    except (Broken, LibpcapMissing):
+        # Cut where the sample ends, at the latest.
+        return False
+    finally:
+        window.close()
+
+
 class _Chooser:
     """Keeps the filter of a savefile in step with what is hungry."""
 
-    def __init__(self, savefile: Savefile, probes: Sequence[Probe], streams: Streams) -> None:
+    def __init__(
+        self, savefile: Savefile, probes: Sequence[Probe], streams: Streams, share: Share = WHOLE
+    ) -> None:
         self._savefile = savefile
         self._streams = streams
-        self._program = program(probes, savefile.link_type, MAX_HUNGRY)
+        self._program = program(probes, savefile.link_type, MAX_HUNGRY, share=share)
+        if self._program is None and share != WHOLE:
+            raise LibpcapMissing("no filter tells the frames of this link apart")
         self._changes = self._additions = -1
         self._late = 0
         self.refresh()
@@ -102,11 +149,14 @@ class _Chooser:
 class _Reader:
     """One savefile whose frames go through a Reading."""
 
-    def __init__(self, savefile: Savefile, probes: Sequence[Probe], reading: Reading) -> None:
+    def __init__(
+        self, savefile: Savefile, probes: Sequence[Probe], reading: Reading, share: Share = WHOLE
+    ) -> None:
         self._savefile = savefile
         self._reading = reading
         self._probes = probes
-        self._chooser = _Chooser(savefile, probes, reading.streams)
+        self._share = share
+        self._chooser = _Chooser(savefile, probes, reading.streams, share)
         self._said: list[Message] = []
         self._bulk: Bulk | None = None
         self._dense = self._sparse = False
@@ -128,7 +178,7 @@ class _Reader:
             if self._bulk is not None and (self._sparse or not more):
                 self._said += self._bulk.finish()
                 self._bulk, self._sparse = None, False
-                self._chooser = _Chooser(self._savefile, self._probes, self._reading.streams)
+                self._chooser = _Chooser(self._savefile, self._probes, self._reading.streams, self._share)
             elif self._dense:
                 self._dense = False
                 self._bulk = self._in_bulk()
@@ -149,7 +199,7 @@ class _Reader:
 
     def _in_bulk(self) -> Bulk | None:
         """Take what follows in bulk, all TCP segments with data, if the savefile's link allows it."""
-        every = program(self._probes, self._savefile.link_type, every_word=True)
+        every = program(self._probes, self._savefile.link_type, every_word=True, share=self._share)
         if every is None or not has_streams():
             return None
         self._savefile.set_filter(every.code)

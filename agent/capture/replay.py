@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.capture.evidence import HEAD
+from agent.capture.filter import WHOLE, Share
 from agent.capture.libpcap import LibpcapMissing
 from agent.capture.reading import CaptureStats, Reading
 from agent.capture.recorded import read_recorded
@@ -38,10 +39,18 @@ All are in a file of evidence: of many captures it has the first frames of each.
 class Replay:
     """The Messages of one capture; iterate once, then look at `problems` and `stats`.
 
-    `unfiltered` leaves libpcap's filter out; the Messages are the same.
+    `unfiltered` leaves libpcap's filter out; the Messages are the same. Of a file that `is_dense` it
+    can be a `share` alone; if there are `problems` then, all of it is to be read anew, by one.
     """
 
-    def __init__(self, source: Source | Path, probes: Sequence[Probe], *, unfiltered: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source | Path,
+        probes: Sequence[Probe],
+        *,
+        unfiltered: bool = False,
+        share: Share = WHOLE,
+    ) -> None:
         self.problems: list[Problem] = []
         if isinstance(source, Path):
             source = next(find_captures([str(source)], self.problems.append), Source("", None))
@@ -49,6 +58,7 @@ class Replay:
         self._source = source
         self._probes = tuple(probes)
         self._unfiltered = unfiltered
+        self._share = share
         self._reading = Reading(probes, source.name)
 
     @property
@@ -82,7 +92,7 @@ class Replay:
 
     def _messages(self) -> Iterator[Message]:
         source, reading = self._source, self._reading
-        left = self._looked_at()
+        left = self._looked_at() if self._share.number == 0 else 0
         if source.path is not None and not source.compressed:
             with source.path.open("rb") as stream, contextlib.suppress(SaveFileError):
                 # Where the file breaks is told by whoever reads on to there.
@@ -90,11 +100,12 @@ class Replay:
                     yield from reading.sight(frame)
             left = 0
         if source.path is not None and not source.compressed and not self._unfiltered:
-            found = read_recorded(source.path, self._probes, reading)
+            found = read_recorded(source.path, self._probes, reading, share=self._share)
             try:
                 first = next(found, None)
-            except LibpcapMissing:
-                pass
+            except LibpcapMissing as error:
+                if self._share != WHOLE:
+                    raise SaveFileError(str(error), 0) from None
             else:
                 self.stats.filtered = True
                 if first is not None:

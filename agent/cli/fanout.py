@@ -36,6 +36,7 @@ from agent.cli.orders import Orders
 from agent.cli.wiring import prepare, say
 from agent.config import ConfigError
 from agent.probes import ALL
+from agent.processors import processors
 from fingerprints.model import Problem
 from reporters.text import visible
 
@@ -214,7 +215,7 @@ def _connected(cluster: str, dask: Any) -> Iterator[Any]:
         raise ConfigError(
             f"--dask: {cluster!r} is no scheduler (tcp://host:8786), no number of workers, and not 'local'"
         )
-    count = (os.cpu_count() or 1) if cluster == "local" else int(cluster)
+    count = processors() if cluster == "local" else int(cluster)
     with (
         dask.LocalCluster(
             n_workers=count,

@@ -30,6 +30,7 @@ from agent.cli.options import (
 from agent.cli.orders import Orders
 from agent.cli.periods import seconds_of
 from agent.cli.recording import RecordOption, deliver_and_keep
+from agent.cli.shares import read_shares, shares_of
 from agent.cli.snapshots import write_snapshot
 from agent.cli.tables import WithOption, read_tables, tell_tables
 from agent.cli.wiring import prepare, run_facts, say
@@ -107,7 +108,7 @@ def replay(
     if write is not None and (follow or dask is not None):
         raise ConfigError("--write reads one capture after the other: it does not go with --follow or --dask")
     bench = prepare(policy, oui)
-    reading = _Captures(bench.tally(site=site), quiet=quiet or not verbose)
+    reading = _Captures(lambda: bench.tally(site=site), quiet=quiet or not verbose)
 
     told = tell_tables(reading.tally, read_tables(tables, reading.problems.append)) if tables else None
 
@@ -142,8 +143,9 @@ def replay(
 class _Captures:
     """What was read into one census."""
 
-    def __init__(self, tally: Tally, *, quiet: bool) -> None:
-        self.tally = tally
+    def __init__(self, fresh: Callable[[], Tally], *, quiet: bool) -> None:
+        self.tally = fresh()
+        self._fresh = fresh
         self.problems: list[Problem] = []
         self.interrupted = False
         self.evidence: Evidence | None = None
@@ -153,6 +155,8 @@ class _Captures:
 
     def read(self, source: Source, orders: Orders | None = None) -> None:
         """Read one capture, unless it is ordered to end."""
+        if self.evidence is None and orders is None and self._read_shared(source):
+            return
         capture = Replay(source, ALL)
         # Before it is read: what is known of a capture counts even if reading is stopped.
         self._told.append(capture.stats)
@@ -167,6 +171,20 @@ class _Captures:
         finally:
             self.problems += capture.problems
         say(f"{visible(capture.name)}: {capture.stats.frames} frames", quiet=self._quiet)
+
+    def _read_shared(self, source: Source) -> bool:
+        """Have several processes read it, where that pays; False where it is still to be read."""
+        count = shares_of(source)
+        found = read_shares(source, count, self._fresh) if count > 1 else None
+        if found is None:
+            return False
+        for state in found.states:
+            self.tally.merge(state)
+        self._told.append(found.stats)
+        say(f"{visible(source.name)}: {found.stats.frames} frames", quiet=self._quiet)
+        if found.interrupted:
+            raise KeyboardInterrupt
+        return True
 
     def fan_out(self, cluster: str, names: Sequence[str], *, quiet: bool, verbose: bool) -> None:
         """Have workers read captures, and take in what they learned."""

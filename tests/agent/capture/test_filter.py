@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from agent.capture import libpcap
-from agent.capture.filter import LINK_TYPES, Wanted, expression, program
+from agent.capture.filter import LINK_TYPES, WHOLE, Share, Wanted, expression, program
 from agent.capture.savefile import Frame
 from agent.probes import ALL
 from agent.wire import Probe
@@ -86,14 +87,19 @@ def all_of(savefile: libpcap.Savefile) -> list[Frame]:
 
 
 def passed(
-    frames: Sequence[bytes], probes: Sequence[Probe], path: Path, link_type: int, hungry: Sequence[int] = ()
+    frames: Sequence[bytes],
+    probes: Sequence[Probe],
+    path: Path,
+    link_type: int,
+    hungry: Sequence[int] = (),
+    share: Share = WHOLE,
 ) -> list[int]:
     """Which of these frames libpcap lets through."""
     data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, link_type)
     for number, frame in enumerate(frames):
         data += struct.pack("<IIII", number + 1, 0, len(frame), len(frame)) + frame
     path.write_bytes(data)
-    chosen = program(probes, link_type, 8)
+    chosen = program(probes, link_type, 8, share=share)
     assert chosen is not None
     savefile = libpcap.Savefile(path)
     savefile.set_filter(chosen.hungry(hungry))
@@ -160,6 +166,64 @@ def test_what_cannot_be_judged_passes(tmp_path: Path) -> None:
         link(ipv4(6, tcp(b"video, video"), options=8)),
     ]
     assert passed(frames, ALL, tmp_path / "odd.pcap", 1) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def from_to(packet: bytes, source: int, target: int) -> bytes:
+    """The same IPv4 packet between two other hosts."""
+    return packet[:12] + bytes([10, 0, 0, source, 10, 0, 0, target]) + packet[20:]
+
+
+@needs_libpcap
+@pytest.mark.parametrize(("link_type", "frame"), LINKS)
+def test_each_frame_is_in_one_share(link_type: int, frame: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """What passes at all passes in one share: a connection's both directions in the same, a host's datagrams too."""
+    hosts = range(1, 41)
+    asked = [frame(from_to(ipv4(6, tcp(b"GET / HTTP/1.1")), 9, host)) for host in hosts]
+    answered = [frame(from_to(ipv4(6, tcp(b"HTTP/1.1 200", options=8)), host, 9)) for host in hosts]
+    pieces = [bytearray(from_to(ipv4(6, tcp(b"video")), 9, host)) for host in hosts]
+    for piece in pieces:
+        piece[6] = 0x20
+    said = [frame(from_to(ipv4(17, udp(54_321, port, b"x")), host, 3)) for port in (7, 8) for host in hosts]
+    last = [
+        frame(from_to(ipv4(17, udp(7, 4_789, b"tunnel")), 5, 6)),
+        frame(from_to(ipv4(47, b"GRE?"), 5, 7)),
+        frame(ipv6(6, tcp(b"HTTP/1.1 200"))),
+        frame(ipv6(17, udp(54_321, 1, b"x"))),
+        *([frame(ipv4(6, b""))[:-20] + b"\x88\xcc"] if link_type == 1 else []),
+    ]
+    rows = [*asked, *answered, *(frame(bytes(piece)) for piece in pieces), *said, *last]
+    count = len(hosts)
+    whole = passed(rows, (NEW_UDP, *ALL), tmp_path / "whole.pcap", link_type)
+    assert len(whole) >= len(rows) - 1
+    shares = [
+        passed(rows, (NEW_UDP, *ALL), tmp_path / "part.pcap", link_type, share=Share(number, 3))
+        for number in range(3)
+    ]
+    assert sorted(row for rows in shares for row in rows) == whole
+    owner = {row: number for number, rows in enumerate(shares) for row in rows}
+    for at in range(count):
+        assert owner[at] == owner[count + at] == owner[2 * count + at]
+        assert owner[3 * count + at] == owner[4 * count + at]
+    assert {owner[row] for row in whole if row >= 5 * count} == {0}
+    # Nobody has nothing to do.
+    assert all(len(rows) > count for rows in shares)
+
+
+@needs_libpcap
+@pytest.mark.parametrize("path", sorted((REPO / "pcaps").glob("*.pcap")), ids=lambda path: path.name)
+def test_shares_of_a_capture_are_together_all_of_it(path: Path) -> None:
+    """No frame of a recorded capture is lost or read twice."""
+    counts = []
+    for shares in ((WHOLE,), (Share(0, 2), Share(1, 2))):
+        counts.append(Counter[Frame]())
+        for share in shares:
+            chosen = program(ALL, 1, share=share)
+            assert chosen is not None
+            savefile = libpcap.Savefile(path)
+            savefile.set_filter(chosen.code)
+            counts[-1].update(all_of(savefile))
+    assert counts[0] == counts[1]
+    assert counts[0]
 
 
 def test_the_choice_in_python() -> None:
