@@ -315,9 +315,16 @@ class Matchers:
                     claims[name] = maker
             elif name == "brand":
                 claims |= {key: value for key, value in self._named(text).items() if key == "brand"}
+            elif name == "badge":
+                if not self._knows(text):
+                    claims["brand"] = text
             else:
                 claims[name] = text
         return claims
+
+    def _knows(self, text: str) -> bool:
+        """Whether `text`, or a word of it, names a maker or a badge that we know."""
+        return any(self._named(part) for part in (text, *text.split()))
 
     def _named(self, text: str) -> dict[str, str]:
         """What a stated name claims: its maker, its badge, or nothing where nobody knows it."""

@@ -47,7 +47,7 @@ _MATCHERS: Final[tuple[Matcher, ...]] = ("exact", "prefix", "contains", "regex",
 _STATUSES: Final = ("experimental", "tested", "stable")
 _KINDS: Final = ("own", "subsidiary", "oem", "former-oem")
 _MAX_FILE: Final = 4 * 1024 * 1024
-_CAPTURES: Final = frozenset(CLAIMS) | {"maker"}
+_CAPTURES: Final = frozenset(CLAIMS) | {"maker", "badge"}
 _LEGAL_FORMS: Final = frozenset(
     (
         "co",

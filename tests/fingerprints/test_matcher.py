@@ -45,6 +45,20 @@ def test_a_stated_name_claims_what_it_names(tmp_path: Path) -> None:
     assert claims("General") == []
 
 
+def test_an_unheard_name_is_the_badge_that_a_device_shows(tmp_path: Path) -> None:
+    """A badge nobody knows is claimed as it stands; a name we know, or a word of one, is left to its rule."""
+    badge = NAMES.replace("<maker>", "<badge>")
+    matchers = Matchers(small_knowledge(tmp_path, acme=ACME, common=badge))
+
+    def claims(text: str) -> list[dict[str, str]]:
+        return [dict(item.claims) for item in matchers.match(Fact("onvif.manufacturer", text))]
+
+    assert claims("Unheard Of") == [{"brand": "Unheard Of"}]
+    assert claims("Acme") == []
+    assert claims("The Acme People") == []
+    assert claims("n/a") == []
+
+
 def test_case_and_white_space(tmp_path: Path) -> None:
     """Texts match in any case unless a rule says otherwise; captures lose stray white space."""
     matchers = Matchers(small_knowledge(tmp_path))
