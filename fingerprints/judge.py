@@ -190,7 +190,7 @@ class Judge:
         return claimed is None or maker is None or claimed == maker
 
     def _brand(self, evidence: list[Evidence], maker: str | None) -> str | None:
-        """The badge most families state; the maker's own name where none does."""
+        """The badge most families state, one that we know before any other; else the maker's own name."""
         votes: dict[str, dict[str, float]] = {}
         for item in evidence:
             badge = item.claims.get("brand")
@@ -200,8 +200,11 @@ class Judge:
         totals = {badge: sum(families.values()) for badge, families in votes.items()}
         foreign = {badge: total for badge, total in totals.items() if badge != maker}
         if foreign:
-            return max(foreign, key=lambda badge: (foreign[badge], badge))
+            return max(foreign, key=lambda badge: (self._knows(badge), foreign[badge], badge))
         return maker if maker is not None else next(iter(totals), None)
+
+    def _knows(self, badge: str) -> bool:
+        return bool(self.knowledge.brands_named(badge)) or self.knowledge.maker_named(badge) is not None
 
     def _model_family(self, maker: str | None, model: str | None) -> ModelFamily | None:
         """The line of models that this one belongs to, by how its name is built."""
