@@ -6,7 +6,12 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+# A busy machine is no failure: neither a case that takes long nor one that is long in the making.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 _TOGETHER = {
     "tests/inventory/": "inventory",

@@ -85,7 +85,7 @@ def test_what_is_no_journal(tmp_path: Path, text: str, named_in_it: str) -> None
     assert str(path) in str(refused.value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(lines=st.lists(st.binary(max_size=80), max_size=5), value=st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["message", "mark", "payload", "at", "transport"]), inner, max_size=3),

@@ -117,7 +117,11 @@ def test_local_macs_are_said_to_be_local(judge: Judge) -> None:
     assert verdict.mac == "2a:57:be:00:00:01"
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(st.permutations([SADP, SERVER, TITLE, BADGE, OTHER, MAC]))
 def test_order_does_not_matter(judge: Judge, facts: list[Fact]) -> None:
     """The verdict is a function of what was said, not of when."""
@@ -125,7 +129,11 @@ def test_order_does_not_matter(judge: Judge, facts: list[Fact]) -> None:
     assert verdict == of(judge, SADP, SERVER, TITLE, BADGE, OTHER, MAC)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(st.lists(st.tuples(st.sampled_from(["mac", "http.server", "onvif.scope", "http.title"]), st.text())))
 def test_any_text_is_judged(judge: Judge, rows: list[tuple[str, str]]) -> None:
     """Whatever was said, a verdict comes back with a confidence between 0 and 1."""

@@ -108,7 +108,7 @@ def shown(made: Tally) -> dict[str, Any]:
     return report_to_json(made.report())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), messages=REPEATED)
 def test_order_and_grouping_do_not_matter(judge: Judge, data: st.DataObject, messages: list[Message]) -> None:
     """Any order, any division among workers, merged in any order through JSON: the same report."""
