@@ -1,4 +1,4 @@
-"""Cuts a report into parts small enough to be sent, and knows what changed in each."""
+"""Cuts a report into parts small enough to be sent, each with what changed in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes a parcel that came by any way but HTTPS, and says what became of it."""
+"""Takes a parcel that came by any way but HTTPS: verified, stored, answered."""
 
 from __future__ import annotations
 

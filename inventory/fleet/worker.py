@@ -1,4 +1,4 @@
-"""A worker: takes parcels from JetStream into the database, and acknowledges what is committed.
+"""The worker that brings parcels from JetStream into the database.
 
 Any number of workers share one durable consumer. A parcel is acknowledged after its transaction,
 and a receipt goes to its agent before that; whatever is killed in between comes again, and

@@ -1,4 +1,4 @@
-"""Knows the recorders of a site with the cameras at their channels, and the channels of which nobody knows."""
+"""Knows which camera is at which channel of a site's recorders, as far as anybody does."""
 
 from __future__ import annotations
 
