@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +13,9 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 # A busy machine is no failure: neither a case that takes long nor one that is long in the making.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
+
+# What a script runs in its background ignores SIGINT, and so would every program that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TOGETHER = {
     "tests/inventory/": "inventory",
