@@ -21,6 +21,8 @@ from agent.capture.savefile import MAX_FRAME, Frame
 __all__ = ["Broken", "LibpcapMissing", "Savefile", "Window", "available", "has_streams"]
 
 _BUFFER: Final = 1 << 18
+_WINDOW_BUFFER: Final = 1 << 20
+"""Each filling of it calls Python, which waits for the other threads; a larger one leaves the processor's cache."""
 _FRAMES_AT_ONCE: Final = 2_048
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 _ERROR_SIZE: Final = 256
@@ -193,8 +195,9 @@ class Savefile:
         if not self._stream:
             raise LibpcapMissing("cannot be opened")
         # The buffer and the window must live as long as the stream.
-        self._kept = (source, ctypes.create_string_buffer(_BUFFER))
-        self._libc.setvbuf(self._stream, self._kept[1], 0, _BUFFER)
+        size = _BUFFER if isinstance(source, Path) else _WINDOW_BUFFER
+        self._kept = (source, ctypes.create_string_buffer(size))
+        self._libc.setvbuf(self._stream, self._kept[1], 0, size)
         error = ctypes.create_string_buffer(_ERROR_SIZE)
         self._handle = self._pcap.pcap_fopen_offline_with_tstamp_precision(self._stream, _NANOSECONDS, error)
         if not self._handle:

@@ -31,7 +31,8 @@ from agent.wire import Message, Probe
 __all__ = ["is_dense", "read_recorded"]
 
 _BATCH: Final = 256
-_SPLIT_FROM: Final = 200 * 1024 * 1024
+_SPLIT_FROM: Final = 2 << 30
+"""Of less, threads save no more than they cost: Python looks twice into what scouts find."""
 _SEAM: Final = 16 * 1024 * 1024
 """How far ahead of its part a scout begins."""
 _MOST_THREADS: Final = 4
