@@ -10,11 +10,12 @@ import pytest
 
 from agent.capture import libpcap, recorded
 from agent.capture.reading import Reading
-from agent.capture.recorded import read_recorded
+from agent.capture.recorded import is_dense, read_recorded
 from agent.capture.savefile import SaveFileError, read_frames
 from agent.capture.split import Places
 from agent.probes import ALL
 from agent.wire import Message
+from bench.camera_network import size_of, write
 
 pytestmark = pytest.mark.skipif(not libpcap.available(), reason="missing tool: libpcap")
 
@@ -196,3 +197,23 @@ def test_interfaces_that_appear_later(threads: int, tmp_path: Path) -> None:
     assert [m.payload for m in found if m.payload] == [
         m.payload for m in [*plain, *reading.close()] if m.payload
     ]
+
+
+def test_how_much_of_a_capture_matters_is_seen_in_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control traffic alone is dense, a camera network's video is not, nor is what no filter can look into."""
+    for name, hard in (("hard", True), ("usual", False)):
+        write(tmp_path / f"{name}.pcap", size_of("6m"), hard=hard)
+    assert is_dense(tmp_path / "hard.pcap", ALL)
+    assert not is_dense(tmp_path / "usual.pcap", ALL)
+    data = (tmp_path / "hard.pcap").read_bytes()
+    odd, short, cut = tmp_path / "odd.pcap", tmp_path / "short.pcap", tmp_path / "cut.pcap"
+    odd.write_bytes(data[:20] + struct.pack("<I", 105) + data[24:])
+    short.write_bytes(data[:100_000])
+    cut.write_bytes(data[:30] + data[31:])
+    assert not is_dense(odd, ALL)
+    assert not is_dense(short, ALL)
+    assert not is_dense(cut, ALL)
+    monkeypatch.setattr(recorded, "has_streams", lambda: False)
+    assert not is_dense(tmp_path / "hard.pcap", ALL)
